@@ -1,0 +1,1 @@
+//! Everything a person can do, as plain functions; configuration: read, check, diff, write

@@ -1,0 +1,1 @@
+//! Results, judge, step, outbox, delivery; chunks, blocks, retention

@@ -1,0 +1,1 @@
+//! The schedule in real time: admission, budgets, own health, batches of results

@@ -1,0 +1,1 @@
+//! Store traits and records, SQLite behind them, migrations, the block codec

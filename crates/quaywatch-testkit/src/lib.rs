@@ -1,0 +1,1 @@
+//! Manual clock, seeded randomness, network namespaces, fake name servers, real servers for tests

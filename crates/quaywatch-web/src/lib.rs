@@ -1,0 +1,1 @@
+//! The listener: limits, deadlines, /metrics, /healthz, /readyz

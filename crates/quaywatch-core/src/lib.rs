@@ -8,6 +8,8 @@ pub mod code;
 pub mod evidence;
 pub mod id;
 pub mod job;
+pub mod judge;
+pub mod meter;
 pub mod result;
 pub mod secret;
 pub mod spec;

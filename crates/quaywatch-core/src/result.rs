@@ -68,4 +68,4 @@ impl CheckResult {
     }
 }
 
-const _: () = assert!(std::mem::size_of::<CheckResult>() <= 48, "the hot record must stay small");
+const _: () = assert!(size_of::<CheckResult>() <= 48, "the hot record must stay small");

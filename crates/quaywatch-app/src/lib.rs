@@ -1,1 +1,3 @@
 //! Everything a person can do, as plain functions; configuration: read, check, diff, write
+
+pub mod observe;

@@ -1,1 +1,30 @@
-fn main() {}
+//! The binary: arguments, wiring, subcommands, shutdown. It holds no logic: what a command does is a function of
+//! `quaywatch-app`.
+
+mod arguments;
+mod command;
+mod logging;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return terminal::usage(&error),
+    };
+    match arguments.command {
+        Command::Serve(serve) => command::serve::run(serve),
+        Command::Check(check) => command::check::run(check),
+        Command::Validate(validate) => command::validate::run(&validate),
+        Command::Ports(ports) => command::ports::run(&ports),
+        Command::Export(export) => command::export::run(&export),
+        Command::Status(status) => command::status::run(&status),
+        Command::Completions { shell } => command::completions::run(shell),
+        Command::Man { directory } => command::man::run(directory.as_deref()),
+    }
+}

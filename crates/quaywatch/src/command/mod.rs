@@ -1,0 +1,10 @@
+//! One file a subcommand: it reads its arguments, calls `quaywatch-app`, and prints.
+
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod export;
+pub(crate) mod man;
+pub(crate) mod ports;
+pub(crate) mod serve;
+pub(crate) mod status;
+pub(crate) mod validate;

@@ -1,0 +1,23 @@
+//! Where log lines go: standard error, as text for people or JSON for machines. Colour only on a terminal, and never
+//! where `NO_COLOR` is set.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::arguments::LogFormat;
+
+/// Begins logging. Directives that cannot be read are an error of usage.
+pub(crate) fn start(filter: &str, format: LogFormat) -> Result<(), String> {
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|e| format!("--log {filter}: {e}; write a level such as `info` or `quaywatch_engine=debug`"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Text => {
+            let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+            builder.with_ansi(colour).init();
+        }
+    }
+    Ok(())
+}

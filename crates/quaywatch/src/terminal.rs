@@ -1,0 +1,45 @@
+//! Words on a terminal: where they go, how they look, and with which status the program ends.
+//!
+//! `anstream` removes colour where the stream is no terminal or `NO_COLOR` is set.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Color, Style};
+
+/// Wrong usage anywhere but in `check` (EX_USAGE of sysexits(3)).
+pub(crate) const USAGE: u8 = 64;
+
+/// Unknown, blocked, or wrong usage, for `check` (monitoring-plugins convention).
+pub(crate) const CHECK_UNKNOWN: u8 = 3;
+
+/// Prints what clap says and gives the status that fits: help and version are no error.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    let is_check = std::env::args_os().nth(1).is_some_and(|word| word == "check");
+    // A closed pipe is no reason to fail differently.
+    let _ = error.print();
+    match error.kind() {
+        clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ if is_check => ExitCode::from(CHECK_UNKNOWN),
+        _ => ExitCode::from(USAGE),
+    }
+}
+
+/// A style in one colour.
+pub(crate) const fn colour(colour: AnsiColor) -> Style {
+    Style::new().fg_color(Some(Color::Ansi(colour)))
+}
+
+/// Prints text to standard output. A reader that went away (`| head`) ends the program quietly.
+pub(crate) fn print(text: &str) {
+    let mut out = anstream::stdout().lock();
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// Prints an error to standard error.
+pub(crate) fn complain(text: &str) {
+    let style = colour(AnsiColor::Red).bold();
+    let _ = writeln!(anstream::stderr(), "{style}error:{style:#} {}", text.trim_end());
+}

@@ -8,9 +8,11 @@
 
 mod error;
 pub mod records;
+pub mod sqlite;
 mod traits;
 
 pub use error::{CommitFailed, StoreError};
+pub use sqlite::SqliteStore;
 pub use traits::{AccountStore, BoxFuture, ShardStore, Store, SystemStore};
 
 /// What every call of the store answers with.

@@ -499,6 +499,17 @@ pub struct InputRecord {
     pub detail: String,
 }
 
+/// A batch that waits for the owner of a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxRecord {
+    /// Its number, for the acknowledgement.
+    pub id: i64,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// What the agent sent, for this shard.
+    pub payload: Vec<u8>,
+}
+
 /// Everything needed to go on judging a shard.
 #[derive(Debug, Clone, Default)]
 pub struct ShardState {
@@ -630,8 +641,12 @@ pub struct StoreGauges {
     pub failed_commits: u64,
     /// Commit times.
     pub commit_times: quaywatch_core::meter::HistogramReading,
+    /// How long each piece of upkeep (sorting, blocks, retention, checkpoints) held the writer.
+    pub upkeep_times: quaywatch_core::meter::HistogramReading,
     /// Results written.
     pub results: u64,
+    /// Results that were not written while [`StoreGauges::shedding`].
+    pub shed_results: u64,
     /// True while raw results are not written because the disk is (nearly) full.
     pub shedding: bool,
     /// Room on the disk, in bytes.

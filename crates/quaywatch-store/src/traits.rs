@@ -8,8 +8,8 @@ use quaywatch_core::{AccountId, MonitorId, ShardId, Timestamp};
 
 use crate::records::{
     AcceptedConfig, AccountRecord, Applied, Blind, BlindChange, ChangeRecord, ChangeSet, ChannelRecord, CheckRow,
-    DeliveryUpdate, EventRecord, EvidenceRecord, Fence, IncidentFilter, IncidentRecord, Interval, LocationRecord,
-    MonitorRecord, OutboxRecord, Retention, RetentionReport, ShardState, ShardStep, StatusRecord, StoreGauges,
+    DeliveryUpdate, EventRecord, EvidenceRecord, Fence, InboxRecord, IncidentFilter, IncidentRecord, InputRecord,
+    Interval, LocationRecord, MonitorRecord, OutboxRecord, Retention, RetentionReport, ShardState, ShardStep, StatusRecord, StoreGauges,
     SummaryRow, UpkeepDone, Window,
 };
 use crate::{CommitFailed, Result};
@@ -55,14 +55,19 @@ pub trait AccountStore: Send + Sync {
     fn events(&self, incident: quaywatch_core::IncidentId) -> BoxFuture<'_, Result<Vec<EventRecord>>>;
     /// Stored evidence of one monitor in a window, oldest first.
     fn evidence(&self, monitor: MonitorId, window: Window) -> BoxFuture<'_, Result<Vec<EvidenceRecord>>>;
+    /// Inputs other than results that were judged in a window, in the order in which they were applied.
+    fn inputs(&self, monitor: MonitorId, window: Window) -> BoxFuture<'_, Result<Vec<InputRecord>>>;
 }
 
 /// What the engine may do to one shard.
 pub trait ShardStore: Send + Sync {
     /// Everything needed to go on judging this shard: monitors, their judges' states, open incidents.
     fn load(&self) -> BoxFuture<'_, Result<ShardState>>;
-    /// Writes a step; resolves when it is durable. Running the same step twice changes nothing.
+    /// Writes a step; resolves when it is durable. Running the same step twice changes nothing. The step is queued by
+    /// the call itself, before the future is first polled: steps queued together are written together.
     fn commit(&self, step: Box<ShardStep>) -> BoxFuture<'_, std::result::Result<(), CommitFailed>>;
+    /// Batches of agents that wait for this shard, oldest first; gone once a step acknowledges them.
+    fn inbox(&self) -> BoxFuture<'_, Result<Vec<InboxRecord>>>;
     /// Undelivered notices of the channels of this shard, oldest first, with their events.
     fn undelivered(&self) -> BoxFuture<'_, Result<Vec<OutboxRecord>>>;
     /// Writes what came of attempts to deliver.
@@ -85,6 +90,8 @@ pub trait SystemStore: Send + Sync {
     fn channels(&self) -> BoxFuture<'_, Result<Vec<ChannelRecord>>>;
     /// Takes over a shard: the new fence, larger than any before.
     fn claim(&self, shard: ShardId) -> BoxFuture<'_, Result<Fence>>;
+    /// Puts a batch into the inbox of a shard; its number, by which a step acknowledges it.
+    fn deliver_inbox(&self, shard: ShardId, payload: Vec<u8>, at: Timestamp) -> BoxFuture<'_, Result<i64>>;
     /// Opens or ends blind time of a location.
     fn blind(&self, change: BlindChange) -> BoxFuture<'_, Result<()>>;
     /// Sorts finished minutes of the log into chunks; `None` when nothing is left to do.

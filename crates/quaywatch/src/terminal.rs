@@ -25,6 +25,31 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     }
 }
 
+/// A table with a header line and no frame: it reads well and can be cut by columns.
+pub(crate) fn table(header: &[&str]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_content_arrangement(comfy_table::ContentArrangement::Disabled);
+    table.set_header(header.iter().copied());
+    table
+}
+
+/// A duration in its two largest units: `3d 4h`, `12m 5s`, `8s`.
+pub(crate) fn short(seconds: u64) -> String {
+    let (d, h, m, s) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    match (d, h, m) {
+        (0, 0, 0) => format!("{s}s"),
+        (0, 0, _) => format!("{m}m {s}s"),
+        (0, _, _) => format!("{h}h {m}m"),
+        _ => format!("{d}d {h}h"),
+    }
+}
+
+/// Microseconds as milliseconds where that reads better.
+pub(crate) fn latency(us: u32) -> String {
+    if us < 1_000 { format!("{us} µs") } else { format!("{}.{} ms", us / 1_000, us % 1_000 / 100) }
+}
+
 /// A style in one colour.
 pub(crate) const fn colour(colour: AnsiColor) -> Style {
     Style::new().fg_color(Some(Color::Ansi(colour)))
@@ -42,4 +67,10 @@ pub(crate) fn print(text: &str) {
 pub(crate) fn complain(text: &str) {
     let style = colour(AnsiColor::Red).bold();
     let _ = writeln!(anstream::stderr(), "{style}error:{style:#} {}", text.trim_end());
+}
+
+/// Prints an error; the status of a command that failed.
+pub(crate) fn fail(text: &str) -> ExitCode {
+    complain(text);
+    ExitCode::FAILURE
 }

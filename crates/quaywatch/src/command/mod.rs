@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod completions;
+mod data;
 pub(crate) mod export;
 pub(crate) mod man;
 pub(crate) mod ports;

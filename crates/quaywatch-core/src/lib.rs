@@ -5,11 +5,16 @@
 //! every alert can be replayed and explained, and years can be simulated in a test.
 
 pub mod code;
+pub mod dns;
+pub mod doc;
+pub mod egress;
 pub mod evidence;
 pub mod id;
 pub mod job;
 pub mod judge;
 pub mod meter;
+pub mod ports;
+pub mod reason;
 pub mod result;
 pub mod secret;
 pub mod spec;

@@ -1,10 +1,23 @@
 //! What a person says about a monitor: one shape with one set of names and rules, used by the YAML file, the API and
 //! the forms alike.
+//!
+//! [`MonitorSpec::read`] turns what was written into a spec and reports everything that is wrong with it;
+//! [`MonitorSpec::to_canonical`] is the text under which a spec is stored and compared.
+
+pub mod duration;
+pub mod escape;
+pub mod host;
+
+mod canonical;
+mod derive;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use canonical::CanonicalError;
+pub use host::{Host, HostError};
 
 /// A whole monitor as its owner wrote it, with defaults filled in. Right by construction: made only by this module's
 /// reader, which reports everything wrong at once.
@@ -98,26 +111,9 @@ pub struct TcpSpec {
     pub expect: Option<Pattern>,
 }
 
-/// A name or an address, checked and in its canonical form.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Host {
-    /// A literal address.
-    Ip(IpAddr),
-    /// A name in ASCII (punycode where it was international), lower case, without a trailing dot.
-    Name(Box<str>),
-}
-
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ip(ip) => write!(f, "{ip}"),
-            Self::Name(name) => f.write_str(name),
-        }
-    }
-}
-
 /// Which address families may be dialled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum IpFamily {
     /// Both.
     #[default]
@@ -129,7 +125,8 @@ pub enum IpFamily {
 }
 
 /// What is done with several addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Addresses {
     /// The first that answers decides (RFC 8305).
     #[default]
@@ -139,7 +136,8 @@ pub enum Addresses {
 }
 
 /// How far the TCP handshake goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Handshake {
     /// SYN, SYN-ACK, RST: the watched program never notices.
     #[default]
@@ -149,7 +147,8 @@ pub enum Handshake {
 }
 
 /// What the port should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Expectation {
     /// It answers with SYN-ACK.
     #[default]

@@ -206,9 +206,9 @@ pub enum Path<'p> {
     /// The document itself.
     Root,
     /// A value under a key.
-    Key(&'p Path<'p>, &'p str),
+    Key(&'p Self, &'p str),
     /// An item of a sequence, from 0.
-    Index(&'p Path<'p>, usize),
+    Index(&'p Self, usize),
 }
 
 impl<'p> Path<'p> {

@@ -66,10 +66,10 @@ impl Host {
     #[must_use]
     pub(crate) fn from_canonical(text: &str) -> Self {
         // Names never end in a digit-only label and never hold a colon, so the last byte decides almost always.
-        if text.contains(':') || text.ends_with(|c: char| c.is_ascii_digit()) {
-            if let Ok(ip) = text.parse() {
-                return Self::Ip(ip);
-            }
+        if (text.contains(':') || text.ends_with(|c: char| c.is_ascii_digit()))
+            && let Ok(ip) = text.parse()
+        {
+            return Self::Ip(ip);
         }
         Self::Name(text.into())
     }
@@ -138,20 +138,15 @@ fn more_than_a_host(text: &str) -> Option<HostError> {
             "write one host; several go into `hosts: [db-1.example.com, db-2.example.com]`",
         ));
     }
-    let (host, port) = split_target(text)?;
-    Some(right_form(
-        format!("has a port (`:{port}`)"),
-        split(&format!("{host}:{port}")).or_else(|| split(host)),
-    ))
+    let (_, port) = split_target(text)?;
+    Some(right_form(format!("has a port (`:{port}`)"), split(text)))
 }
 
+/// Host and port of a pasted text, for the right form.
 fn split(text: &str) -> Option<(Host, Option<u16>)> {
-    if let Some((host, port)) = split_target(text) {
-        let host = address(host).ok().flatten().map(Host::Ip).or_else(|| name(host).ok())?;
-        return Some((host, port.parse().ok().filter(|p| *p != 0)));
-    }
-    let host = address(text).ok().flatten().map(Host::Ip).or_else(|| name(text).ok())?;
-    Some((host, None))
+    let (host, port) = split_target(text).map_or((text, None), |(host, port)| (host, Some(port)));
+    let host = address(host).ok().flatten().map(Host::Ip).or_else(|| name(host).ok())?;
+    Some((host, port.and_then(|p| p.parse().ok().filter(|p| *p != 0).or_else(|| port_of_scheme(p)))))
 }
 
 fn port_of_scheme(scheme: &str) -> Option<u16> {
@@ -326,7 +321,7 @@ mod tests {
             "2001:db8:::10",
             "xn--zz--.example",
             &"a".repeat(64),
-            &format!("{}.example", "abcdefgh.".repeat(28)),
+            &format!("{}example", "abcdefgh.".repeat(28)),
         ];
         let told: Vec<String> = bad.iter().map(|host| format!("{host:.40} → {}", text(host))).collect();
         insta::assert_snapshot!(told.join("\n"));

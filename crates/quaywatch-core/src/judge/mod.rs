@@ -11,6 +11,14 @@ use crate::code::ErrorCode;
 use crate::id::LocationId;
 use crate::time::Timestamp;
 
+mod machine;
+
+pub use machine::{DecodeError, Judge};
+
+/// Counts changes of the rules by which inputs become commands. Each incident keeps the one that decided it; a
+/// replay promises equal commands only within one version.
+pub const JUDGE_VERSION: u32 = 1;
+
 /// What is said of a monitor as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

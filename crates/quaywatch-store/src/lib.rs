@@ -6,6 +6,7 @@
 //!
 //! Business rules are not here: the store writes what it is told, whole or not at all, and reads it back.
 
+mod blocks;
 mod error;
 pub mod records;
 pub mod sqlite;

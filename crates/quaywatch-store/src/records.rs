@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use quaywatch_core::judge::{CloseReason, Severity, Status};
 use quaywatch_core::{
-    AccountId, ChannelId, CheckResult, ErrorCode, Evidence, IncidentId, LocationId, MonitorId, ResultFlags, ShardId,
-    Timestamp,
+    AccountId, ChannelId, CheckResult, ErrorCode, Evidence, IncidentId, LocationId, MonitorId, ResultFlags,
+    ShardId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 

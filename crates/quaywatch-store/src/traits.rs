@@ -7,10 +7,10 @@ use std::sync::Arc;
 use quaywatch_core::{AccountId, MonitorId, ShardId, Timestamp};
 
 use crate::records::{
-    AcceptedConfig, AccountRecord, Applied, Blind, BlindChange, ChangeRecord, ChangeSet, ChannelRecord, CheckRow,
-    DeliveryUpdate, EventRecord, EvidenceRecord, Fence, InboxRecord, IncidentFilter, IncidentRecord, InputRecord,
-    Interval, LocationRecord, MonitorRecord, OutboxRecord, Retention, RetentionReport, ShardState, ShardStep, StatusRecord, StoreGauges,
-    SummaryRow, UpkeepDone, Window,
+    AcceptedConfig, AccountRecord, Applied, Blind, BlindChange, ChangeRecord, ChangeSet, ChannelRecord,
+    CheckRow, DeliveryUpdate, EventRecord, EvidenceRecord, Fence, InboxRecord, IncidentFilter,
+    IncidentRecord, InputRecord, Interval, LocationRecord, MonitorRecord, OutboxRecord, Retention,
+    RetentionReport, ShardState, ShardStep, StatusRecord, StoreGauges, SummaryRow, UpkeepDone, Window,
 };
 use crate::{CommitFailed, Result};
 

@@ -11,9 +11,21 @@ use crate::code::ErrorCode;
 use crate::id::LocationId;
 use crate::time::Timestamp;
 
+mod acts;
+mod codec;
+mod confirm;
+mod degraded;
+mod flap;
+mod freshness;
+mod incident;
 mod machine;
+mod moment;
+mod places;
+mod quorum;
+mod timeline;
 
-pub use machine::{DecodeError, Judge};
+pub use codec::DecodeError;
+pub use machine::Judge;
 
 /// Counts changes of the rules by which inputs become commands. Each incident keeps the one that decided it; a
 /// replay promises equal commands only within one version.
@@ -42,6 +54,24 @@ pub enum Status {
     Paused = 7,
 }
 
+impl Status {
+    /// The status that a number on disk stands for.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Pending),
+            1 => Some(Self::Up),
+            2 => Some(Self::Degraded),
+            3 => Some(Self::Down),
+            4 => Some(Self::Unknown),
+            5 => Some(Self::Blocked),
+            6 => Some(Self::Maintenance),
+            7 => Some(Self::Paused),
+            _ => None,
+        }
+    }
+}
+
 /// How a monitor is judged: the part of its spec that the judge reads. Shared by monitors with the same settings.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Policy {
@@ -63,7 +93,7 @@ pub struct Policy {
     pub locations: Box<[LocationId]>,
     /// How many locations must agree; `None`: a majority of those with a fresh verdict.
     pub quorum: Option<u16>,
-    /// Confirmed changes within `flap_window` that make it flapping; 0 = never.
+    /// Confirmed changes within `flap_window` that make it flapping; 0 = never; more than 8 mean 8.
     pub flap_changes: u16,
     /// See `flap_changes`.
     pub flap_window: Duration,
@@ -99,7 +129,8 @@ pub enum Input {
     Paused,
     /// The owner checks again.
     Resumed,
-    /// The server starts again with this state as it was stored; `gap` is how long it was away.
+    /// The server starts again with this state as it was stored, or goes on after the machine or the process stood
+    /// still; `gap` is how long it was away.
     Restarted {
         /// From the last commit to now.
         gap: Duration,
@@ -110,7 +141,8 @@ pub enum Input {
         /// See above.
         reset: bool,
     },
-    /// The monitor is removed; an open incident is closed.
+    /// The monitor is removed: paused in all but the reason with which its open incident is closed. Should it come
+    /// back from the bin, `Resumed` goes on with it.
     Removed,
     /// A maintenance window begins.
     MaintenanceStarted,
@@ -128,6 +160,8 @@ pub enum Input {
         /// Which.
         location: LocationId,
     },
+    /// The wall clock was set back: slots from before and after cannot be compared, so none is too late any more.
+    ClockStepped,
 }
 
 /// How bad an incident is.
@@ -163,18 +197,21 @@ pub enum Command {
         from: Status,
         /// After.
         to: Status,
-        /// Since when: the slot of the first failure for an outage (backdated), else the deciding slot.
+        /// Since when: the slot of the first failure for an outage, of the first slow result for a degradation
+        /// (both dated back), else the deciding slot, act or deadline. Never before the last boundary of an interval.
         since: Timestamp,
         /// Why.
         code: ErrorCode,
     },
-    /// From `from` on, the monitor is not up: a row of `interval` is opened. At most one is open at a time.
+    /// From `from` on, the monitor is not up: a row of `interval` is opened. At most one is open at a time. A status
+    /// that is not up has one, but for the first `pending` of a new monitor, and `unknown` while all its locations are
+    /// lost: that is one row of the location, not one of each monitor.
     IntervalOpened {
         /// Exact to the millisecond.
         from: Timestamp,
         /// What it is instead.
         status: Status,
-        /// Why.
+        /// Why; in maintenance, what is underneath (`ok`, or why it would be down, degraded, unknown or blocked).
         code: ErrorCode,
         /// The incident it belongs to, if it has one.
         incident: Option<u32>,

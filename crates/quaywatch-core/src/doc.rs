@@ -268,7 +268,8 @@ impl fmt::Display for Problem {
         if self.span.line > 0 {
             write!(f, "{}:{}: ", self.span.line, self.span.column)?;
         }
-        if !self.path.is_empty() {
+        // A message names its field; the path adds something only where it says which of several.
+        if self.path.contains(['.', '[']) {
             write!(f, "{}: ", self.path)?;
         }
         f.write_str(&self.message)?;

@@ -346,11 +346,16 @@ pub fn by_name(name: &str) -> Option<&'static Service> {
     SERVICES.iter().find(|service| service.names().any(|known| known.eq_ignore_ascii_case(name)))
 }
 
-/// The known name that was probably meant.
+/// The service that was probably meant by an unknown name.
 #[must_use]
 pub fn similar(name: &str) -> Option<&'static Service> {
-    let lower = name.to_ascii_lowercase();
-    crate::doc::closest(&lower, SERVICES.iter().flat_map(Service::names)).and_then(by_name)
+    similar_name(name).and_then(by_name)
+}
+
+/// The name or alias that was probably meant by an unknown one.
+#[must_use]
+pub fn similar_name(name: &str) -> Option<&'static str> {
+    crate::doc::closest(&name.to_ascii_lowercase(), SERVICES.iter().flat_map(Service::names))
 }
 
 /// The ports of a set (`mail`, `web`, …).

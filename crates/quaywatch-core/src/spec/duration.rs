@@ -121,11 +121,12 @@ fn unit_in_ms(word: &str, alone: bool, number: f64) -> Result<f64, DurationError
     }
     let meant = UNITS
         .iter()
-        .map(|(name, _)| (strsim::damerau_levenshtein(&lower, name), *name))
-        .filter(|(distance, name)| *distance <= 2 && *distance < name.len())
+        .filter(|(name, _)| name.len() > 2 && lower.len() > 2)
+        .map(|(name, _)| (strsim::damerau_levenshtein(&lower, name), std::cmp::Reverse(name.len()), *name))
+        .filter(|(distance, ..)| *distance <= 2)
         .min();
     let remedy =
-        meant.map_or_else(|| FORMS.to_owned(), |(_, name)| format!("did you mean `{number} {name}`?"));
+        meant.map_or_else(|| FORMS.to_owned(), |(.., name)| format!("did you mean `{number} {name}`?"));
     Err(error(format!("has an unknown unit `{word}`"), remedy))
 }
 

@@ -2,14 +2,19 @@
 //! the forms alike.
 //!
 //! [`MonitorSpec::read`] turns what was written into a spec and reports everything that is wrong with it;
-//! [`MonitorSpec::to_canonical`] is the text under which a spec is stored and compared.
+//! [`MonitorSpec::to_canonical`] is the text under which a spec is stored and compared; [`fields`] is the same
+//! knowledge as data, from which the reference is written.
 
 pub mod duration;
 pub mod escape;
+pub mod fields;
 pub mod host;
 
 mod canonical;
 mod derive;
+mod finish;
+mod read;
+mod values;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +22,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use canonical::CanonicalError;
+pub use finish::Defaults;
 pub use host::{Host, HostError};
+pub use read::Context;
 
 /// A whole monitor as its owner wrote it, with defaults filled in. Right by construction: made only by this module's
 /// reader, which reports everything wrong at once.
@@ -162,3 +169,6 @@ pub enum Expectation {
 /// A regular expression that compiled when the spec was read. Kept as text: the prober compiles its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pattern(pub Box<str>);
+
+#[cfg(test)]
+mod tests;

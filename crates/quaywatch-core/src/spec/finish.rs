@@ -1,0 +1,474 @@
+//! Own settings laid over defaults, checked against each other, and made into monitors.
+//!
+//! A contradiction is an error where its owner wrote both sides. A default that cannot apply to a monitor (a `settle`
+//! for one that uses `expect`) is passed over: it was written for the others.
+
+use std::time::Duration;
+
+use super::host::Host;
+use super::read::{Context, Set, Written};
+use super::{Expectation, Handshake, IpFamily, Kind, MonitorSpec, TcpSpec, fields};
+use crate::doc::{Node, Path, Problems, Span, quote};
+
+/// The settings under `defaults:`, for every monitor of a document.
+#[derive(Debug, Clone, Default)]
+pub struct Defaults(Written);
+
+impl Defaults {
+    /// Reads the mapping under `defaults:`.
+    #[must_use]
+    pub fn read(node: &Node<'_>, path: &Path<'_>, context: &Context<'_>, problems: &mut Problems) -> Self {
+        if let crate::doc::Value::Mapping(pairs) = &node.value {
+            for (key, _) in pairs {
+                if fields::by_name(&key.text).is_some_and(|field| !field.in_defaults) {
+                    let message =
+                        format!("{} cannot be a default: it belongs to one monitor", quote(&key.text));
+                    problems.error(
+                        &path.key(&key.text),
+                        key.span,
+                        "not_a_default",
+                        message,
+                        "write it at each monitor",
+                    );
+                }
+            }
+        }
+        Self(Written::read(node, path, context, problems).unwrap_or_default())
+    }
+}
+
+/// How many monitors one entry may become: all ports of a host, or a rack of hosts.
+const MOST_FROM_ONE: usize = 65_535;
+
+impl MonitorSpec {
+    /// Reads one monitor and reports everything that is wrong with it. `None` where anything is.
+    #[must_use]
+    pub fn read(
+        node: &Node<'_>,
+        path: &Path<'_>,
+        defaults: &Defaults,
+        context: &Context<'_>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let mut found = Vec::new();
+        Self::read_all(node, path, defaults, context, problems, &mut |spec| found.push(spec));
+        if found.len() > 1 {
+            let message = format!("this makes {} monitors where one is wanted", found.len());
+            problems.error(path, node.span, "too_many", message, "name one `host` and one `port`");
+            return None;
+        }
+        found.pop()
+    }
+
+    /// Reads an entry that may stand for several monitors (`hosts`, `ports`, `preset`), and gives each to `sink`;
+    /// none where anything is wrong.
+    pub fn read_all(
+        node: &Node<'_>,
+        path: &Path<'_>,
+        defaults: &Defaults,
+        context: &Context<'_>,
+        problems: &mut Problems,
+        sink: &mut dyn FnMut(Self),
+    ) {
+        let before = problems.errors();
+        let Some(own) = Written::read(node, path, context, problems) else { return };
+        let mut laid = Laid { own: &own, below: &defaults.0, node, path, problems };
+        let targets = laid.targets();
+        let template = laid.template();
+        laid.mysql_blocks_its_guests(&template, targets.as_ref());
+        if problems.errors() > before {
+            return;
+        }
+        if let Some(targets) = targets {
+            targets.give(&template, sink);
+        }
+    }
+}
+
+/// Own settings over defaults.
+struct Laid<'l, 'a> {
+    own: &'l Written,
+    below: &'l Written,
+    node: &'l Node<'a>,
+    path: &'l Path<'l>,
+    problems: &'l mut Problems,
+}
+
+/// A setting that holds, with its place where the monitor itself gave it.
+struct Holds<T> {
+    value: T,
+    own: Option<Span>,
+}
+
+fn over<T: Clone>(own: &Set<T>, below: &Set<T>) -> Option<Holds<T>> {
+    match (own, below) {
+        (Set::Given(value, span), _) => Some(Holds { value: value.clone(), own: Some(*span) }),
+        (Set::Unset, Set::Given(value, _)) => Some(Holds { value: value.clone(), own: None }),
+        (Set::Null | Set::Bad, _) | (Set::Unset, Set::Unset | Set::Null | Set::Bad) => None,
+    }
+}
+
+macro_rules! lay {
+    ($self:ident . $field:ident) => {
+        over(&$self.own.$field, &$self.below.$field).map(|holds| holds.value)
+    };
+}
+
+/// The hosts and ports of an entry.
+struct Targets {
+    hosts: Vec<Host>,
+    ports: Vec<u16>,
+    /// Whether `hosts` / `ports` were lists, so that names must differ.
+    many_hosts: bool,
+    many_ports: bool,
+}
+
+impl Laid<'_, '_> {
+    fn error(&mut self, key: &str, span: Span, code: &'static str, message: &str, remedy: &str) {
+        self.problems.error(&self.path.key(key), span, code, message, remedy);
+    }
+
+    /// A required setting that is not there: said at the entry's name, or at its beginning.
+    fn missing(&mut self, key: &str, remedy: &str) {
+        let span = self.own.name.given().map_or(self.node.span, |(_, span)| span);
+        let message = match self.own.name.given() {
+            Some((name, _)) => format!("monitor {} has no `{key}`", quote(name)),
+            None => format!("this monitor has no `{key}`"),
+        };
+        self.problems.error(self.path, span, "missing", message, remedy);
+    }
+
+    fn targets(&mut self) -> Option<Targets> {
+        let hosts = self.hosts();
+        let ports = self.ports();
+        let (hosts, many_hosts) = hosts?;
+        let (ports, many_ports) = ports?;
+        let count = hosts.len() * ports.len();
+        if count > MOST_FROM_ONE {
+            let message = format!("this entry makes {count} monitors; at most {MOST_FROM_ONE} are allowed");
+            self.problems.error(
+                self.path,
+                self.node.span,
+                "too_many",
+                message,
+                "cut it into several entries",
+            );
+            return None;
+        }
+        Some(Targets { hosts, ports, many_hosts, many_ports })
+    }
+
+    fn hosts(&mut self) -> Option<(Vec<Host>, bool)> {
+        if self.own.host.is_bad() || self.own.hosts.is_bad() {
+            return None;
+        }
+        match (self.own.host.given(), self.own.hosts.given()) {
+            (Some((host, _)), None) => Some((vec![host.clone()], false)),
+            (None, Some((hosts, _))) => Some((hosts.clone(), true)),
+            (Some(_), Some((_, span))) => {
+                self.error(
+                    "hosts",
+                    span,
+                    "contradiction",
+                    "`host` and `hosts` are both given",
+                    "keep one of the two",
+                );
+                None
+            }
+            (None, None) => {
+                self.missing("host", "write `host: db.example.com`, or an address");
+                None
+            }
+        }
+    }
+
+    fn ports(&mut self) -> Option<(Vec<u16>, bool)> {
+        let own = self.own;
+        if own.port.is_bad() || own.ports.is_bad() || own.preset.is_bad() {
+            return None;
+        }
+        let mut given: Vec<(&str, Vec<u16>, bool, Span)> = Vec::new();
+        if let Some((port, span)) = own.port.given() {
+            given.push(("port", vec![*port], false, span));
+        }
+        if let Some((ports, span)) = own.ports.given() {
+            given.push(("ports", ports.clone(), true, span));
+        }
+        if let Some((ports, span)) = own.preset.given() {
+            given.push(("preset", ports.clone(), ports.len() > 1, span));
+        }
+        match (given.as_slice(), own.url_port) {
+            ([], Some(port)) => Some((vec![port], false)),
+            ([], None) => {
+                self.missing("port", "write `port: 5432`, or a service such as `port: postgresql`");
+                None
+            }
+            ([(_, ports, _, span)], Some(port)) if ports.as_slice() != [port] => {
+                let message = format!("`url` says port {port}, and another is given here");
+                self.error("port", *span, "contradiction", &message, "keep one of the two");
+                None
+            }
+            ([_], _) => given.pop().map(|(_, ports, many, _)| (ports, many)),
+            ([(first, ..), (second, _, _, span), ..], _) => {
+                let message = format!("`{first}` and `{second}` are both given");
+                self.error(second, *span, "contradiction", &message, "keep one of the two");
+                None
+            }
+        }
+    }
+
+    /// Everything but the target; its host and port stand for all targets.
+    fn template(&mut self) -> MonitorSpec {
+        let own = self.own;
+        if own.name.given().is_none() && !own.name.is_bad() {
+            self.missing(
+                "name",
+                "write `name: orders database`: it is also what the monitor's history hangs on",
+            );
+        }
+        // What is missing here was reported; the other checks go on with something in its place.
+        let name = own.name.given().map_or("", |(name, _)| name);
+        let mut spec = MonitorSpec::tcp(name, Host::Name("host".into()), 1);
+        spec.key = own.id.given().map(|(id, _)| id.clone());
+        self.times(&mut spec);
+        spec.kind = Kind::Tcp(self.tcp(&spec));
+        self.judging(&mut spec);
+        self.belonging(&mut spec);
+        spec
+    }
+
+    fn times(&mut self, spec: &mut MonitorSpec) {
+        spec.check_interval = lay!(self.check_interval).unwrap_or(MonitorSpec::CHECK_INTERVAL);
+        spec.timeout = lay!(self.timeout).unwrap_or(MonitorSpec::TIMEOUT);
+        spec.dns_timeout = lay!(self.dns_timeout).unwrap_or(MonitorSpec::DNS_TIMEOUT);
+        spec.retry_interval = MonitorSpec::default_retry_interval(spec.check_interval);
+        if let Some(retry) = over(&self.own.retry_interval, &self.below.retry_interval) {
+            spec.retry_interval = retry.value.min(spec.check_interval);
+            if let Some(span) = retry.own.filter(|_| retry.value > spec.check_interval) {
+                let interval = super::duration::Human(spec.check_interval);
+                let message = format!(
+                    "`retry_interval` is {}, longer than the `check_interval` of {interval}",
+                    super::duration::Human(retry.value)
+                );
+                let remedy = format!("write at most {interval}, or remove the line");
+                self.error("retry_interval", span, "contradiction", &message, &remedy);
+            }
+        }
+        spec.response_time_threshold = lay!(self.response_time_threshold);
+        if let (Some(threshold), Some((_, span))) =
+            (spec.response_time_threshold, self.own.response_time_threshold.given())
+            && threshold >= spec.timeout
+        {
+            self.problems.warning(
+                &self.path.key("response_time_threshold"),
+                span,
+                "no_effect",
+                "`response_time_threshold` is not below `timeout`, so it is never crossed",
+                "lower it, or raise `timeout`",
+            );
+        }
+    }
+
+    fn tcp(&mut self, spec: &MonitorSpec) -> TcpSpec {
+        let Kind::Tcp(mut tcp) = spec.kind.clone();
+        tcp.send = lay!(self.send);
+        tcp.expect = lay!(self.expect);
+        tcp.expectation = lay!(self.expectation).unwrap_or_default();
+        tcp.addresses = lay!(self.addresses).unwrap_or_default();
+        tcp.ip_family = self.family();
+        let talks = tcp.send.is_some() || tcp.expect.is_some();
+        if talks && tcp.expectation != Expectation::Open {
+            self.nothing_to_talk_to(&mut tcp);
+        }
+        tcp.handshake = tcp.default_handshake();
+        if let Some(wish) = over(&self.own.handshake, &self.below.handshake) {
+            match (wish.value, tcp.default_handshake(), wish.own) {
+                (Handshake::HalfOpen, Handshake::Full, Some(span)) => {
+                    let word = if tcp.send.is_some() { "send" } else { "expect" };
+                    let message =
+                        format!("`handshake: half_open` exchanges no bytes, but `{word}` asks for it");
+                    self.error(
+                        "handshake",
+                        span,
+                        "contradiction",
+                        &message,
+                        "remove the line, or write `handshake: full`",
+                    );
+                }
+                (Handshake::HalfOpen, Handshake::Full, None) => {}
+                (wish, ..) => tcp.handshake = wish,
+            }
+        }
+        self.settle(&mut tcp, spec.timeout);
+        tcp
+    }
+
+    fn family(&mut self) -> IpFamily {
+        let Some(family) = over(&self.own.ip_family, &self.below.ip_family) else { return IpFamily::Any };
+        let hosts = self.own.host.given().map(|(host, _)| std::slice::from_ref(host));
+        let hosts =
+            hosts.or_else(|| self.own.hosts.given().map(|(hosts, _)| hosts.as_slice())).unwrap_or_default();
+        let other = hosts.iter().find(|host| match (host, family.value) {
+            (Host::Ip(ip), IpFamily::Ipv4) => ip.is_ipv6(),
+            (Host::Ip(ip), IpFamily::Ipv6) => ip.is_ipv4(),
+            (Host::Ip(_), IpFamily::Any) | (Host::Name(_), _) => false,
+        });
+        match (other, family.own) {
+            (None, _) => family.value,
+            (Some(_), None) => IpFamily::Any,
+            (Some(host), Some(span)) => {
+                let message = format!("`ip_family` rules out the address `{host}`");
+                self.error(
+                    "ip_family",
+                    span,
+                    "contradiction",
+                    &message,
+                    "remove the line: an address has its family",
+                );
+                family.value
+            }
+        }
+    }
+
+    /// `send` and `expect` need an open port.
+    fn nothing_to_talk_to(&mut self, tcp: &mut TcpSpec) {
+        let own = self.own.send.given().map(|(_, span)| ("send", span));
+        let own = own.or_else(|| self.own.expect.given().map(|(_, span)| ("expect", span)));
+        match own {
+            Some((word, span)) => {
+                let message =
+                    format!("`{word}` needs an open port, but `expectation` says that it should not be");
+                self.error(word, span, "contradiction", &message, "remove one of the two");
+            }
+            None => {
+                tcp.send = None;
+                tcp.expect = None;
+            }
+        }
+    }
+
+    fn settle(&mut self, tcp: &mut TcpSpec, timeout: Duration) {
+        tcp.settle = TcpSpec::default_settle(tcp.handshake, tcp.expect.is_some());
+        let Some(settle) = over(&self.own.settle, &self.below.settle) else { return };
+        let wrong = if tcp.expect.is_some() {
+            Some((
+                "`settle` has no meaning beside `expect`, which waits for an answer anyway",
+                "remove one of the two",
+            ))
+        } else if tcp.handshake == Handshake::HalfOpen {
+            Some((
+                "`settle` looks at a completed connection, and `half_open` completes none",
+                "add `handshake: full`, or remove the line",
+            ))
+        } else if settle.value >= timeout {
+            Some((
+                "`settle` is not below `timeout`, so no check could end in time",
+                "shorten it, or raise `timeout`",
+            ))
+        } else {
+            None
+        };
+        match (wrong, settle.own) {
+            (None, _) => tcp.settle = settle.value,
+            (Some(_), None) => {}
+            (Some((message, remedy)), Some(span)) => {
+                self.error("settle", span, "contradiction", message, remedy)
+            }
+        }
+    }
+
+    /// A full handshake without a login counts as an error there, and after a hundred the server shuts us out.
+    fn mysql_blocks_its_guests(&mut self, template: &MonitorSpec, targets: Option<&Targets>) {
+        let Kind::Tcp(tcp) = &template.kind;
+        if tcp.handshake == Handshake::Full && targets.is_some_and(|t| t.ports.contains(&3306)) {
+            let own = self.own.handshake.given().map(|(_, span)| ("handshake", span));
+            let own = own.or_else(|| self.own.port.given().map(|(_, span)| ("port", span)));
+            let (key, span) = own.unwrap_or(("port", self.node.span));
+            self.problems.warning(
+                &self.path.key(key),
+                span,
+                "harmful",
+                "MySQL and MariaDB block this server after about a hundred completed connections without a login",
+                "leave `handshake` at `half_open`, which they never notice",
+            );
+        }
+    }
+
+    fn judging(&mut self, spec: &mut MonitorSpec) {
+        spec.consecutive_failures_before_alert =
+            lay!(self.consecutive_failures_before_alert).unwrap_or(MonitorSpec::FAILURES);
+        spec.consecutive_successes_before_recovery =
+            lay!(self.consecutive_successes_before_recovery).unwrap_or(MonitorSpec::SUCCESSES);
+        if let Some(locations) = lay!(self.locations) {
+            spec.locations = locations;
+        }
+        spec.locations_down_before_alert = lay!(self.locations_down_before_alert);
+        if let Some((quorum, span)) = self.own.locations_down_before_alert.given()
+            && usize::from(*quorum) > spec.locations.len()
+        {
+            let message = format!(
+                "`locations_down_before_alert` is {quorum}, but the monitor has {} location{}; all of them will do",
+                spec.locations.len(),
+                if spec.locations.len() == 1 { "" } else { "s" }
+            );
+            let path = self.path.key("locations_down_before_alert");
+            self.problems.warning(&path, span, "no_effect", message, "lower it, or add locations");
+        }
+        spec.flap_changes = lay!(self.flap_changes).unwrap_or(MonitorSpec::FLAP_CHANGES);
+        spec.flap_window = lay!(self.flap_window);
+        spec.flap_hold = lay!(self.flap_hold);
+        spec.alert_on_failure = lay!(self.alert_on_failure).unwrap_or(true);
+        spec.alert_before_first_success = lay!(self.alert_before_first_success).unwrap_or(true);
+    }
+
+    fn belonging(&mut self, spec: &mut MonitorSpec) {
+        spec.channels = lay!(self.channels).unwrap_or_default();
+        spec.group = lay!(self.group);
+        spec.tags = lay!(self.tags).unwrap_or_default();
+        spec.enabled = lay!(self.enabled).unwrap_or(true);
+        spec.description = lay!(self.description);
+        spec.runbook_url = lay!(self.runbook_url);
+    }
+}
+
+impl Targets {
+    /// One spec for each host and port.
+    fn give(&self, template: &MonitorSpec, sink: &mut dyn FnMut(MonitorSpec)) {
+        for host in &self.hosts {
+            for &port in &self.ports {
+                let mut spec = template.clone();
+                let Kind::Tcp(tcp) = &mut spec.kind;
+                tcp.host = host.clone();
+                tcp.port = port;
+                if self.many_hosts || self.many_ports {
+                    spec.name = self.name(&template.name, host, port);
+                    spec.key = template.key.as_deref().map(|key| self.name(key, host, port));
+                    spec.group.get_or_insert_with(|| group_from(&template.name));
+                }
+                sink(spec);
+            }
+        }
+    }
+
+    /// The entry's name with what tells this one from the others: where it says `{host}` or `{port}`, else at the end.
+    fn name(&self, name: &str, host: &Host, port: u16) -> String {
+        let filled = name.replace("{host}", &host.to_text()).replace("{port}", &port.to_string());
+        let add_host = self.many_hosts && !name.contains("{host}");
+        let add_port = self.many_ports && !name.contains("{port}");
+        match (add_host, add_port) {
+            (true, true) => format!("{filled} {}", host.with_port(port)),
+            (true, false) => format!("{filled} {host}"),
+            (false, true) => format!("{filled} {port}"),
+            (false, false) => filled,
+        }
+    }
+}
+
+/// The common group of monitors that come from one entry: its name, without the places for host and port.
+fn group_from(name: &str) -> String {
+    let plain = name.replace("{host}", "").replace("{port}", "");
+    let parts: Vec<&str> = plain.split('/').map(str::trim).filter(|part| !part.is_empty()).collect();
+    let joined = parts.join("/");
+    let trimmed = joined.trim_matches([' ', ':', '-', '_']);
+    if trimmed.is_empty() { "several".to_owned() } else { trimmed.to_owned() }
+}

@@ -1,0 +1,9 @@
+//! The network crate against servers of the tests' own, on loopback.
+
+#![expect(clippy::unwrap_used, reason = "a step of a test that fails ends the test")]
+
+mod dial;
+mod http;
+mod name_server;
+mod resolve;
+mod support;

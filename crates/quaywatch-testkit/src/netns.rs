@@ -148,7 +148,7 @@ impl NetNs {
     pub fn filter(&self, hook: &str, rules: &str) {
         self.nft(&format!(
             "table inet test {{}}\ndelete table inet test\n\
-             table inet test {{ chain test {{ type filter hook {hook} priority 0; policy accept;\n{rules}\n}} }}"
+             table inet test {{ chain test {{ type filter hook {hook} priority 0; policy accept;\n{rules}\n}}\n}}\n"
         ));
     }
 

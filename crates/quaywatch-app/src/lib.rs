@@ -1,5 +1,11 @@
-//! Everything a person can do, as plain functions; configuration: read, check, diff, write
+//! Everything a person can do, as plain functions: configuration, looking once, status, history, and the server itself
+//! with its parts wired together.
+//!
+//! No HTTP words and no SQL: whoever serves pages or an API calls what stands here, and so does the command line.
 
-pub mod observe;
+pub mod check;
+pub mod config;
 pub mod history;
+pub mod observe;
+pub mod server;
 pub mod status;

@@ -4,13 +4,19 @@
 //! asks. Names that the blackbox exporter has are kept (`probe_success`, `probe_duration_seconds`); everything else
 //! has the prefix `quaywatch_`.
 
+mod engine;
 mod ready;
+mod runner;
+mod store;
 
+pub use engine::EngineSource;
 pub use ready::{ConfigState, Readiness};
+pub use runner::RunnerSource;
+pub use store::StoreSource;
 
 use std::sync::{Arc, RwLock};
 
-use quaywatch_core::meter::HistogramReading;
+use quaywatch_core::meter::{Gauge, HistogramReading};
 
 /// One number, or one spread of numbers.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,4 +115,10 @@ impl Observatory {
         self.readiness.collect(wanted, &mut families);
         families
     }
+}
+
+/// A gauge's number as a reading.
+#[expect(clippy::cast_precision_loss, reason = "a number for a chart needs no more than 53 bits")]
+fn gauge(gauge: &Gauge) -> Reading {
+    Reading::Gauge(gauge.read() as f64)
 }

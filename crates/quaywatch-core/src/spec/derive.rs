@@ -56,6 +56,21 @@ impl MonitorSpec {
         }
     }
 
+    /// What is dialled.
+    #[must_use]
+    pub const fn host_and_port(&self) -> (&super::Host, u16) {
+        match &self.kind {
+            super::Kind::Tcp(tcp) => (&tcp.host, tcp.port),
+        }
+    }
+
+    /// What is dialled, as one writes it: `db.example.com:5432`.
+    #[must_use]
+    pub fn target(&self) -> String {
+        let (host, port) = self.host_and_port();
+        host.with_port(port)
+    }
+
     /// What identifies the monitor for its owner: `id:` if given, else the name.
     #[must_use]
     pub fn identity(&self) -> &str {

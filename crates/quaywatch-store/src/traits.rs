@@ -45,6 +45,9 @@ pub trait AccountStore: Send + Sync {
     fn results(&self, monitor: MonitorId, window: Window) -> BoxFuture<'_, Result<Vec<CheckRow>>>;
     /// Hourly summaries of one monitor in a window, oldest first.
     fn summaries(&self, monitor: MonitorId, window: Window) -> BoxFuture<'_, Result<Vec<SummaryRow>>>;
+    /// Daily summaries of one monitor, as far as whole days are packed (after two days), oldest first; `hour` is the
+    /// day's start.
+    fn daily_summaries(&self, monitor: MonitorId, window: Window) -> BoxFuture<'_, Result<Vec<SummaryRow>>>;
     /// When one monitor was not up, within a window, oldest first; an open interval has no end.
     fn intervals(&self, monitor: MonitorId, window: Window) -> BoxFuture<'_, Result<Vec<Interval>>>;
     /// When locations were blind, within a window.

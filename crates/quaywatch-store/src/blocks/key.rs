@@ -60,10 +60,6 @@ pub(crate) const fn chunk_hour(key: i64) -> i64 {
     key >> (SEQUENCE_BITS + SHARD_BITS)
 }
 
-pub(crate) const fn chunk_shard(key: i64) -> u8 {
-    ((key >> SEQUENCE_BITS) & 63) as u8
-}
-
 /// `shard:6 | monitor div 64:26`: the key of a row a monitor, so that a shard is loaded as one range.
 pub(crate) const fn monitor(id: MonitorId) -> i64 {
     (id.0 & 63) << MONITOR_BITS | id.0 >> 6
@@ -100,6 +96,5 @@ mod tests {
         let (from, to) = monitor_range(id.shard());
         assert!((from..to).contains(&monitor(id)));
         assert_eq!(chunk_hour(chunk(493_000, 63, 65_535)), 493_000);
-        assert_eq!(chunk_shard(chunk(493_000, 63, 65_535)), 63);
     }
 }

@@ -161,11 +161,6 @@ impl<'a> RowReader<'a> {
         Ok(Self { reader, left, monitor: 0, slot_ms: 0 })
     }
 
-    /// How many rows are left; never more than the bytes can hold.
-    pub(crate) const fn left(&self) -> u64 {
-        self.left
-    }
-
     /// The next row, `None` at the end.
     pub(crate) fn next(&mut self) -> Decoded<Option<Row>> {
         if self.left == 0 {

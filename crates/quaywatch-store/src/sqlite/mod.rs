@@ -1,39 +1,166 @@
-//! SQLite behind the store traits: one file, one writer thread, a few readers.
+//! SQLite behind the store traits: one file, one thread that writes, a few that read.
+//!
+//! The server that serves a data directory holds its lock and owns migrations, checkpoints and upkeep. Other commands
+//! open the same file beside it for a read or one short write, and leave all that alone. No call needs an
+//! asynchronous runtime: work is done on the store's own threads, futures only wait for it.
 
+mod account;
+mod apply;
+mod blocks;
+mod connection;
+mod convert;
+mod days;
+mod directory;
+mod disk;
+mod error;
+mod history;
+mod migrate;
+mod pieces;
+mod readers;
+mod retain;
+mod shard;
+mod sort;
+mod statuses;
+mod step;
+mod system;
+mod writer;
+
+use std::fmt;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
+use quaywatch_core::meter::{Counter, Histogram};
 use quaywatch_core::{AccountId, Clock, ShardId};
 
+use self::connection::Use;
+use self::directory::Directory;
+use self::readers::Readers;
+use self::writer::{Setting, WriterHandle};
 use crate::records::Fence;
-use crate::{AccountStore, Result, ShardStore, Store, StoreError, SystemStore};
+use crate::{AccountStore, Result, ShardStore, Store, SystemStore};
+
+/// What may be set about the store; the defaults are right for a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Threads that read.
+    pub readers: usize,
+    /// Room put aside for the day when the disk is full; none on a disk of less than eight times as much.
+    pub ballast_bytes: u64,
+    /// Raw results are no longer written when less than this is free …
+    pub low_bytes: u64,
+    /// … or less than this share of the disk, whichever is less.
+    pub low_percent: u64,
+    /// The write-ahead log is merged into the database when it has so many pages of 8 KiB.
+    pub checkpoint_pages: i32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            readers: 3,
+            ballast_bytes: 64 << 20,
+            low_bytes: 512 << 20,
+            low_percent: 5,
+            checkpoint_pages: 1_000,
+        }
+    }
+}
 
 /// The store of one data directory.
-#[derive(Debug)]
-pub struct SqliteStore(());
+pub struct SqliteStore(Arc<Inner>);
+
+/// What all handles share.
+struct Inner {
+    // Declared in the order in which they must go: the writer finishes before the lock is given back.
+    writer: WriterHandle,
+    readers: Readers,
+    directory: Directory,
+    clock: Arc<dyn Clock>,
+    stats: Arc<Stats>,
+    /// Moving results from layer to layer is one job at a time.
+    upkeep: tokio::sync::Mutex<()>,
+    _lock: Option<File>,
+}
+
+/// Counters that the threads move and `/metrics` reads.
+#[derive(Debug, Default)]
+struct Stats {
+    commits: Counter,
+    failed_commits: Counter,
+    results: Counter,
+    shed_results: Counter,
+    commit_times: Histogram,
+    upkeep_times: Histogram,
+    shedding: AtomicBool,
+    free_bytes: AtomicU64,
+}
 
 impl SqliteStore {
     /// Opens (and makes, and migrates) the store of `directory` for the one server that may serve it.
     pub fn open_serving(directory: &Path, clock: Arc<dyn Clock>) -> Result<Arc<Self>> {
-        drop(clock);
-        Err(StoreError::Directory(directory.display().to_string()))
+        Self::open_serving_with(directory, clock, Options::default())
     }
 
-    /// Opens the store of `directory` beside a server or without one: nothing is made, migrated or checkpointed.
+    /// As [`SqliteStore::open_serving`], with other settings.
+    pub fn open_serving_with(directory: &Path, clock: Arc<dyn Clock>, options: Options) -> Result<Arc<Self>> {
+        let directory = Directory::make(directory)?;
+        let lock = directory.lock()?;
+        let mut connection = connection::open(&directory.database(), Use::Serving)?;
+        migrate::migrate(&mut connection)?;
+        Self::start(connection, directory, clock, options, Some(lock))
+    }
+
+    /// Opens the store of `directory` beside its server or without one, for reads and short writes: nothing is made,
+    /// migrated or checkpointed. As root, the process becomes the owner of the directory, for good.
     pub fn open_beside(directory: &Path, clock: Arc<dyn Clock>) -> Result<Arc<Self>> {
-        drop(clock);
-        Err(StoreError::Directory(directory.display().to_string()))
+        let directory = Directory::existing(directory)?;
+        directory.act_as_owner()?;
+        let connection = connection::open(&directory.database(), Use::Beside)?;
+        migrate::expect_current(&connection)?;
+        Self::start(connection, directory, clock, Options { readers: 1, ..Options::default() }, None)
+    }
+
+    fn start(
+        connection: rusqlite::Connection,
+        directory: Directory,
+        clock: Arc<dyn Clock>,
+        options: Options,
+        lock: Option<File>,
+    ) -> Result<Arc<Self>> {
+        let readers = Readers::start(&directory, &clock, options.readers)?;
+        let stats = Arc::new(Stats::default());
+        let purpose = if lock.is_some() { Use::Serving } else { Use::Beside };
+        let setting = Setting {
+            directory: directory.clone(),
+            clock: Arc::clone(&clock),
+            options,
+            stats: Arc::clone(&stats),
+            purpose,
+        };
+        let writer = WriterHandle::start(connection, setting)?;
+        let upkeep = tokio::sync::Mutex::new(());
+        Ok(Arc::new(Self(Arc::new(Inner { writer, readers, directory, clock, stats, upkeep, _lock: lock }))))
     }
 }
 
 impl Store for SqliteStore {
-    fn account(&self, _account: AccountId) -> Arc<dyn AccountStore> {
-        unreachable!("not open")
+    fn account(&self, account: AccountId) -> Arc<dyn AccountStore> {
+        Arc::new(account::Handle::new(Arc::clone(&self.0), account))
     }
-    fn shard(&self, _shard: ShardId, _fence: Fence) -> Arc<dyn ShardStore> {
-        unreachable!("not open")
+
+    fn shard(&self, shard: ShardId, fence: Fence) -> Arc<dyn ShardStore> {
+        Arc::new(shard::Handle::new(Arc::clone(&self.0), shard, fence))
     }
+
     fn system(&self) -> Arc<dyn SystemStore> {
-        unreachable!("not open")
+        Arc::new(system::Handle::new(Arc::clone(&self.0)))
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("directory", &self.0.directory).finish_non_exhaustive()
     }
 }

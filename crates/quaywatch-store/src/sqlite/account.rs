@@ -1,0 +1,234 @@
+//! What operations of one account may see and change.
+
+use std::sync::Arc;
+
+use quaywatch_core::{AccountId, IncidentId, LocationId, MonitorId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+
+use super::convert::{self, incident_blob};
+use super::error::{damaged, engine};
+use super::readers::Limit;
+use super::{Inner, apply, history, statuses};
+use crate::records::{
+    Applied, Blind, ChangeSet, ChannelRecord, CheckRow, EventRecord, EvidenceRecord, IncidentFilter,
+    IncidentRecord, InputRecord, Interval, MonitorRecord, StatusRecord, SummaryRow, Window,
+};
+use crate::{AccountStore, BoxFuture, Result};
+
+/// Incidents given where the caller names no limit.
+const INCIDENTS: usize = 1_000;
+
+/// One account's view.
+pub(super) struct Handle {
+    inner: Arc<Inner>,
+    account: AccountId,
+}
+
+impl Handle {
+    pub(super) const fn new(inner: Arc<Inner>, account: AccountId) -> Self {
+        Self { inner, account }
+    }
+
+    fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection, AccountId) -> Result<T> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T>> {
+        let account = self.account;
+        Box::pin(self.inner.readers.read(Limit::FiveSeconds, move |connection| read(connection, account)))
+    }
+
+    /// As `read`; nothing where the monitor is another account's.
+    fn read_of<T: Send + 'static>(
+        &self,
+        monitor: MonitorId,
+        read: impl FnOnce(&Connection) -> Result<Vec<T>> + Send + 'static,
+    ) -> BoxFuture<'_, Result<Vec<T>>> {
+        self.read(move |connection, account| {
+            if history::owns(connection, account, monitor)? { read(connection) } else { Ok(Vec::new()) }
+        })
+    }
+}
+
+/// Runs a query and converts its rows.
+pub(super) fn rows<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+    convert: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>> {
+    connection.prepare_cached(sql).and_then(|mut s| s.query_map(params, convert)?.collect()).map_err(engine)
+}
+
+impl AccountStore for Handle {
+    fn monitors(&self) -> BoxFuture<'_, Result<Vec<MonitorRecord>>> {
+        self.read(|connection, account| {
+            let sql = format!(
+                "SELECT {} FROM monitor WHERE account_id = ?1 AND removed_at IS NULL",
+                convert::MONITOR
+            );
+            let mut monitors = rows(connection, &sql, [account.0], convert::monitor)?;
+            monitors.sort_unstable_by_key(|monitor| monitor.id);
+            Ok(monitors)
+        })
+    }
+
+    fn monitor_named<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<MonitorRecord>>> {
+        let name = name.to_owned();
+        self.read(move |connection, account| {
+            let sql = format!(
+                "SELECT {0} FROM monitor WHERE account_id = ?1 AND name = ?2 AND removed_at IS NULL
+                 UNION ALL
+                 SELECT {0} FROM monitor WHERE account_id = ?1 AND resource_key = ?2 AND removed_at IS NULL",
+                convert::MONITOR
+            );
+            // Several owners may use one name: then the key decides, then the age.
+            let found = rows(connection, &sql, params![account.0, name], convert::monitor)?;
+            Ok(found.into_iter().min_by_key(|monitor| (monitor.key != name, monitor.id)))
+        })
+    }
+
+    fn channels(&self) -> BoxFuture<'_, Result<Vec<ChannelRecord>>> {
+        self.read(|connection, account| {
+            let sql = format!(
+                "SELECT {} FROM channel WHERE account_id = ?1 AND removed_at IS NULL ORDER BY id",
+                convert::CHANNEL
+            );
+            rows(connection, &sql, [account.0], convert::channel)
+        })
+    }
+
+    fn apply(&self, changes: ChangeSet, at: Timestamp) -> BoxFuture<'_, Result<Applied>> {
+        let account = self.account;
+        Box::pin(self.inner.writer.write(move |tx| apply::apply(tx, account, changes, at)))
+    }
+
+    fn statuses(&self) -> BoxFuture<'_, Result<Vec<StatusRecord>>> {
+        self.read(statuses::statuses)
+    }
+
+    fn results(&self, monitor: MonitorId, window: Window) -> BoxFuture<'_, Result<Vec<CheckRow>>> {
+        self.read_of(monitor, move |connection| history::results(connection, monitor, window))
+    }
+
+    fn summaries(&self, monitor: MonitorId, window: Window) -> BoxFuture<'_, Result<Vec<SummaryRow>>> {
+        self.read_of(monitor, move |connection| history::summaries(connection, monitor, window))
+    }
+
+    fn daily_summaries(&self, monitor: MonitorId, window: Window) -> BoxFuture<'_, Result<Vec<SummaryRow>>> {
+        self.read_of(monitor, move |connection| history::daily_summaries(connection, monitor, window))
+    }
+
+    fn intervals(&self, monitor: MonitorId, window: Window) -> BoxFuture<'_, Result<Vec<Interval>>> {
+        self.read(move |connection, account| {
+            rows(
+                connection,
+                "SELECT monitor_id, from_at, to_at, status, code, incident_id FROM interval
+                 WHERE account_id = ?1 AND monitor_id = ?2 AND from_at < ?4 AND (to_at IS NULL OR to_at > ?3)
+                 ORDER BY from_at",
+                [account.0, monitor.0, window.from.0, window.to.0],
+                convert::interval,
+            )
+        })
+    }
+
+    fn blind(&self, window: Window) -> BoxFuture<'_, Result<Vec<Blind>>> {
+        self.read(move |connection, _| {
+            rows(
+                connection,
+                "SELECT location_id, from_at, to_at, code FROM blind
+                 WHERE from_at < ?2 AND (to_at IS NULL OR to_at > ?1) ORDER BY from_at, location_id",
+                [window.from.0, window.to.0],
+                convert::blind,
+            )
+        })
+    }
+
+    fn incidents(&self, filter: IncidentFilter) -> BoxFuture<'_, Result<Vec<IncidentRecord>>> {
+        self.read(move |connection, account| {
+            let sql = format!(
+                "SELECT {} FROM incident WHERE account_id = :account{}{}{} ORDER BY started_at DESC, id DESC
+                 LIMIT :limit",
+                convert::INCIDENT,
+                if filter.monitor.is_some() { " AND monitor_id = :monitor" } else { " AND :monitor IS NULL" },
+                if filter.open { " AND ended_at IS NULL" } else { "" },
+                if filter.window.is_some() {
+                    " AND started_at < :to AND (ended_at IS NULL OR ended_at > :from)"
+                } else {
+                    " AND :to IS :from"
+                },
+            );
+            let params = named_params! {
+                ":account": account.0,
+                ":monitor": filter.monitor.map(|monitor| monitor.0),
+                ":from": filter.window.map(|window| window.from.0),
+                ":to": filter.window.map(|window| window.to.0),
+                ":limit": if filter.limit == 0 { INCIDENTS } else { filter.limit } as i64,
+            };
+            rows(connection, &sql, params, convert::incident)
+        })
+    }
+
+    fn events(&self, incident: IncidentId) -> BoxFuture<'_, Result<Vec<EventRecord>>> {
+        self.read(move |connection, account| {
+            rows(
+                connection,
+                "SELECT incident_id, sequence, at, kind, snapshot FROM incident_event
+                 WHERE account_id = ?1 AND incident_id = ?2 ORDER BY sequence",
+                params![account.0, incident_blob(incident)],
+                |row| convert::event(row, 0),
+            )
+        })
+    }
+
+    fn evidence(&self, monitor: MonitorId, window: Window) -> BoxFuture<'_, Result<Vec<EvidenceRecord>>> {
+        self.read(move |connection, account| {
+            rows(
+                connection,
+                "SELECT monitor_id, location_id, slot, code, incident_id, evidence FROM evidence
+                 WHERE account_id = ?1 AND monitor_id = ?2 AND slot >= ?3 AND slot < ?4 ORDER BY slot, location_id",
+                [account.0, monitor.0, window.from.0, window.to.0],
+                evidence,
+            )?
+            .into_iter()
+            .collect()
+        })
+    }
+
+    fn inputs(&self, monitor: MonitorId, window: Window) -> BoxFuture<'_, Result<Vec<InputRecord>>> {
+        self.read(move |connection, account| {
+            rows(
+                connection,
+                "SELECT monitor_id, at, kind, detail FROM input
+                 WHERE account_id = ?1 AND monitor_id = ?2 AND at >= ?3 AND at < ?4 ORDER BY at, seq",
+                [account.0, monitor.0, window.from.0, window.to.0],
+                convert::input,
+            )
+        })
+    }
+}
+
+fn evidence(row: &Row<'_>) -> rusqlite::Result<Result<EvidenceRecord>> {
+    let slot: i64 = row.get(2)?;
+    let Ok(evidence) = serde_json::from_str(row.get_ref(5)?.as_str()?) else {
+        let unreadable = crate::blocks::Corrupt("evidence that cannot be read");
+        return Ok(Err(damaged("evidence", slot)(unreadable)));
+    };
+    Ok(Ok(EvidenceRecord {
+        monitor: MonitorId(row.get(0)?),
+        location: LocationId(row.get(1)?),
+        slot: Timestamp(slot),
+        code: convert::code(row, 3)?,
+        incident: row.get::<_, Option<[u8; 16]>>(4)?.map(convert::incident_id),
+        evidence,
+    }))
+}
+
+/// The value of one row, if there is one.
+pub(super) fn one<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+    convert: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Option<T>> {
+    connection.prepare_cached(sql).and_then(|mut s| s.query_row(params, convert).optional()).map_err(engine)
+}

@@ -14,7 +14,7 @@ const BACKLOG: i32 = 8_192;
 ///
 /// # Errors
 /// Where no port can be had.
-pub fn run() -> io::Result<()> {
+pub(crate) fn run() -> io::Result<()> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into())?;
     socket.listen(BACKLOG)?;
@@ -42,11 +42,11 @@ pub fn run() -> io::Result<()> {
 
 /// An acceptor that runs as a child of this process.
 #[derive(Debug)]
-pub struct Acceptor {
+pub(crate) struct Acceptor {
     child: Child,
     answers: BufReader<std::process::ChildStdout>,
     /// The port it accepts at.
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 impl Acceptor {
@@ -54,7 +54,7 @@ impl Acceptor {
     ///
     /// # Errors
     /// Where it does not say its port.
-    pub fn start() -> io::Result<Self> {
+    pub(crate) fn start() -> io::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("acceptor")
             .stdin(Stdio::piped())
@@ -70,7 +70,7 @@ impl Acceptor {
     ///
     /// # Errors
     /// Where it is gone.
-    pub fn accepted(&mut self) -> io::Result<u64> {
+    pub(crate) fn accepted(&mut self) -> io::Result<u64> {
         if let Some(stdin) = self.child.stdin.as_mut() {
             writeln!(stdin, "?")?;
         }

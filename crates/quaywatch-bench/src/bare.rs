@@ -10,14 +10,14 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use quaywatch_core::{BootTime, Clock as _};
+use quaywatch_core::Clock as _;
 use quaywatch_net::SystemClock;
 
 use crate::server::Load;
 
 /// Which handshake the loop does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handshake {
+pub(crate) enum Handshake {
     /// SYN, SYN-ACK, RST.
     HalfOpen,
     /// SYN, SYN-ACK, ACK, FIN.
@@ -26,22 +26,20 @@ pub enum Handshake {
 
 /// What a run of the loop came to.
 #[derive(Debug, Clone, Copy)]
-pub struct BareRun {
+pub(crate) struct BareRun {
     /// Connects that were answered.
-    pub connects: u64,
+    pub(crate) connects: u64,
     /// Connects that failed: a run with many says nothing.
-    pub failures: u64,
+    pub(crate) failures: u64,
     /// CPU time of this thread, user and system.
-    pub cpu: Duration,
-    /// From start to end.
-    pub wall: Duration,
+    pub(crate) cpu: Duration,
 }
 
 impl BareRun {
     /// CPU time a connect, in microseconds.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
-    pub fn cpu_us(&self) -> f64 {
+    pub(crate) fn cpu_us(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / self.connects.max(1) as f64
     }
 }
@@ -53,7 +51,7 @@ const IN_FLIGHT: usize = 64;
 ///
 /// # Errors
 /// Where epoll or a socket cannot be had.
-pub fn run(handshake: Handshake, port: u16, addresses: u32, length: Duration) -> io::Result<BareRun> {
+pub(crate) fn run(handshake: Handshake, port: u16, addresses: u32, length: Duration) -> io::Result<BareRun> {
     let epoll = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
     let mut events: [libc::epoll_event; IN_FLIGHT] = unsafe { std::mem::zeroed() };
     let (mut next, mut connects, mut failures) = (0_u32, 0_u64, 0_u64);
@@ -84,9 +82,9 @@ pub fn run(handshake: Handshake, port: u16, addresses: u32, length: Duration) ->
             dial(&mut failures)?;
         }
     }
-    let (cpu, wall) = (thread_cpu() - cpu_before, SystemClock.boot().since(began));
+    let cpu = thread_cpu() - cpu_before;
     unsafe { libc::close(epoll) };
-    Ok(BareRun { connects, failures, cpu, wall })
+    Ok(BareRun { connects, failures, cpu })
 }
 
 /// Begins one connect; false where it failed at once. A half-open check is eight system calls: socket, two options,
@@ -111,7 +109,8 @@ fn connect(handshake: Handshake, epoll: i32, address: Ipv4Addr, port: u16) -> io
         unsafe { libc::close(fd) };
         return Ok(false);
     }
-    let mut event = libc::epoll_event { events: (libc::EPOLLOUT | libc::EPOLLONESHOT) as u32, u64: fd as u64 };
+    let mut event =
+        libc::epoll_event { events: (libc::EPOLLOUT | libc::EPOLLONESHOT) as u32, u64: fd as u64 };
     check(unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &raw mut event) })?;
     Ok(true)
 }

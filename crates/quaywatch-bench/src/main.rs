@@ -1,6 +1,104 @@
-//! Benchmarks: the bare loops, the acceptor, and the whole server beside them.
+//! Benchmarks of the whole server beside bare loops, in one run on one machine, as ratios.
+//!
+//! `cargo xtask bench` builds everything in release mode and runs this; `docs/benchmarks.md` says what each figure
+//! means and keeps the last results. Traffic goes to 127.0.0.0/8 only, and every loop is bounded in time.
 
+mod acceptor;
+mod bare;
+mod constant;
+mod cpu;
+mod detection;
 mod measure;
+mod print;
+mod scale;
 mod server;
 
-fn main() {}
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+const USAGE: &str = "\
+usage: quaywatch-bench [--binary FILE] [SCENARIO...]
+
+scenarios (all but `acceptor` and `bare` without any):
+  cpu         CPU time a check, against the bare loops: half-open and full
+  hundred     100,000 monitors at 10 s: lateness, memory, CPU
+  million     1,000,000 monitors at 60 s: the same, time to the first check, and a restart
+  detection   from stopping the target to the webhook, 50 trials
+  constant    everything down against everything up, 100,000 monitors at 10 s
+  bare        the bare loops alone
+  acceptor    (used by the others) the other side, as a process of its own
+";
+
+fn main() -> ExitCode {
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let binary = match take_binary(&mut words) {
+        Ok(binary) => binary,
+        Err(error) => return fail(&error),
+    };
+    if words.iter().any(|word| word.starts_with('-')) {
+        return fail(USAGE);
+    }
+    if words.is_empty() {
+        words = ["cpu", "hundred", "detection", "constant", "million"].map(str::to_owned).to_vec();
+    }
+    for word in &words {
+        if let Err(error) = run(word, &binary) {
+            return fail(&format!("{word}: {error}"));
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn run(scenario: &str, binary: &std::path::Path) -> io::Result<()> {
+    match scenario {
+        "acceptor" => acceptor::run(),
+        "bare" => cpu::bare_loops(),
+        "cpu" => cpu::run(binary),
+        "hundred" => scale::run(binary, &scale::HUNDRED_THOUSAND),
+        "million" => scale::run(binary, &scale::MILLION),
+        "detection" => detection::run(binary),
+        "constant" => constant::run(binary),
+        other => Err(io::Error::other(format!("no such scenario `{other}`\n{USAGE}"))),
+    }
+}
+
+/// The server's program: given, or the release build beside this one.
+fn take_binary(words: &mut Vec<String>) -> Result<PathBuf, String> {
+    let beside = std::env::current_exe().map_err(|e| e.to_string())?.with_file_name("quaywatch");
+    let Some(at) = words.iter().position(|word| word == "--binary") else { return Ok(beside) };
+    if at + 1 >= words.len() {
+        return Err(USAGE.to_owned());
+    }
+    let binary = words.remove(at + 1);
+    words.remove(at);
+    Ok(PathBuf::from(binary))
+}
+
+fn fail(error: &str) -> ExitCode {
+    print::line(error);
+    ExitCode::FAILURE
+}
+
+/// Waits, bounded: a benchmark takes the time that it takes.
+fn pass(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// A directory for the files of one run, removed when dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("quaywatch-bench-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -9,7 +9,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// Where the process is gone.
-pub fn cpu_time(pid: u32) -> std::io::Result<Duration> {
+pub(crate) fn cpu_time(pid: u32) -> std::io::Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The command's name may hold spaces and parentheses: fields count from the last one.
     let fields: Vec<&str> =
@@ -23,7 +23,7 @@ pub fn cpu_time(pid: u32) -> std::io::Result<Duration> {
 ///
 /// # Errors
 /// Where the process is gone.
-pub fn resident(pid: u32) -> std::io::Result<u64> {
+pub(crate) fn resident(pid: u32) -> std::io::Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let kib = status
         .lines()
@@ -36,14 +36,14 @@ pub fn resident(pid: u32) -> std::io::Result<u64> {
 
 /// One reading of `/metrics`: sample name with labels → value.
 #[derive(Debug, Clone, Default)]
-pub struct Scrape(BTreeMap<String, f64>);
+pub(crate) struct Scrape(BTreeMap<String, f64>);
 
 impl Scrape {
     /// Asks `address` for `/metrics`.
     ///
     /// # Errors
     /// Where nobody answers with 200.
-    pub fn read(address: SocketAddr) -> std::io::Result<Self> {
+    pub(crate) fn read(address: SocketAddr) -> std::io::Result<Self> {
         let body = http_get(address, "/metrics")?;
         let samples = body
             .lines()
@@ -56,20 +56,20 @@ impl Scrape {
 
     /// The sample of exactly this name and labels; 0 where there is none.
     #[must_use]
-    pub fn value(&self, name: &str) -> f64 {
+    pub(crate) fn value(&self, name: &str) -> f64 {
         self.0.get(name).copied().unwrap_or(0.0)
     }
 
     /// The sum of all samples of this name, whatever their labels.
     #[must_use]
-    pub fn sum(&self, name: &str) -> f64 {
+    pub(crate) fn sum(&self, name: &str) -> f64 {
         let labelled = format!("{name}{{");
         self.0.iter().filter(|(n, _)| *n == name || n.starts_with(&labelled)).map(|(_, value)| value).sum()
     }
 
     /// The upper bound of the histogram bucket in which the `quantile` of the values since `earlier` lies, in seconds.
     #[must_use]
-    pub fn quantile(&self, histogram: &str, quantile: f64, earlier: &Self) -> f64 {
+    pub(crate) fn quantile(&self, histogram: &str, quantile: f64, earlier: &Self) -> f64 {
         let prefix = format!("{histogram}_bucket{{le=\"");
         let mut buckets: Vec<(f64, f64)> = self
             .0
@@ -91,7 +91,7 @@ impl Scrape {
 /// # Errors
 /// Where nobody answers, or with another status.
 #[expect(clippy::disallowed_methods, reason = "the bench is a client of the server that it measures")]
-pub fn http_get(address: SocketAddr, path: &str) -> std::io::Result<String> {
+pub(crate) fn http_get(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn a_quantile_is_the_bound_of_its_bucket() {
-        let text = [("x_bucket{le=\"0.1\"}", 50.0), ("x_bucket{le=\"1\"}", 99.0), ("x_bucket{le=\"+Inf\"}", 100.0)];
+        let text =
+            [("x_bucket{le=\"0.1\"}", 50.0), ("x_bucket{le=\"1\"}", 99.0), ("x_bucket{le=\"+Inf\"}", 100.0)];
         let scrape = Scrape(text.into_iter().map(|(n, v)| (n.to_owned(), v)).collect());
         assert!((scrape.quantile("x", 0.5, &Scrape::default()) - 0.1).abs() < 1e-9);
         assert!((scrape.quantile("x", 0.99, &Scrape::default()) - 1.0).abs() < 1e-9);

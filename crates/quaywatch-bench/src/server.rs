@@ -11,24 +11,24 @@ use crate::measure::{self, Scrape};
 
 /// What the monitors of a run look like.
 #[derive(Debug, Clone)]
-pub struct Load {
+pub(crate) struct Load {
     /// How many.
-    pub monitors: u32,
+    pub(crate) monitors: u32,
     /// From slot to slot.
-    pub interval: Duration,
+    pub(crate) interval: Duration,
     /// `half_open` or `full`.
-    pub handshake: &'static str,
+    pub(crate) handshake: &'static str,
     /// For the full handshake.
-    pub settle: Duration,
+    pub(crate) settle: Duration,
     /// The port that every address is dialled at.
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 impl Load {
     /// The address of the `n`th monitor: spread over 127.0.0.0/8, so that neither ports nor budgets of one address
     /// limit the run. The first 127.0.x.x are left to the rest of the machine.
     #[must_use]
-    pub fn address(n: u32) -> Ipv4Addr {
+    pub(crate) fn address(n: u32) -> Ipv4Addr {
         let host = n % 250 + 1;
         let rest = n / 250;
         Ipv4Addr::new(127, (1 + rest / 250 % 250) as u8, (rest % 250) as u8, host as u8)
@@ -53,12 +53,12 @@ impl Load {
 
 /// A running server and where it keeps its data; stopped and removed when dropped.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     /// Where it listens.
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Its files.
-    pub directory: PathBuf,
+    pub(crate) directory: PathBuf,
 }
 
 impl Server {
@@ -66,7 +66,12 @@ impl Server {
     ///
     /// # Errors
     /// Where it does not become ready within `patience`; its log is `directory/log`.
-    pub fn start(binary: &Path, directory: &Path, load: &Load, patience: Duration) -> io::Result<Self> {
+    pub(crate) fn start(
+        binary: &Path,
+        directory: &Path,
+        load: &Load,
+        patience: Duration,
+    ) -> io::Result<Self> {
         std::fs::create_dir_all(directory)?;
         std::fs::write(directory.join("quaywatch.yaml"), load.yaml(None))?;
         Self::resume(binary, directory, patience)
@@ -76,7 +81,7 @@ impl Server {
     ///
     /// # Errors
     /// As [`Server::start`].
-    pub fn resume(binary: &Path, directory: &Path, patience: Duration) -> io::Result<Self> {
+    pub(crate) fn resume(binary: &Path, directory: &Path, patience: Duration) -> io::Result<Self> {
         let listen = free_port()?;
         let log = std::fs::File::create(directory.join("log"))?;
         let child = Command::new(binary)
@@ -115,7 +120,7 @@ impl Server {
 
     /// Its process.
     #[must_use]
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
@@ -123,7 +128,7 @@ impl Server {
     ///
     /// # Errors
     /// Where it does not answer.
-    pub fn scrape(&self) -> io::Result<Scrape> {
+    pub(crate) fn scrape(&self) -> io::Result<Scrape> {
         Scrape::read(self.listen)
     }
 
@@ -131,7 +136,7 @@ impl Server {
     ///
     /// # Errors
     /// Where it is gone.
-    pub fn cpu(&self) -> io::Result<Duration> {
+    pub(crate) fn cpu(&self) -> io::Result<Duration> {
         measure::cpu_time(self.pid())
     }
 
@@ -139,7 +144,7 @@ impl Server {
     ///
     /// # Errors
     /// Where it is gone.
-    pub fn resident(&self) -> io::Result<u64> {
+    pub(crate) fn resident(&self) -> io::Result<u64> {
         measure::resident(self.pid())
     }
 
@@ -147,7 +152,7 @@ impl Server {
     ///
     /// # Errors
     /// Where it cannot be signalled.
-    pub fn stop(mut self) -> io::Result<()> {
+    pub(crate) fn stop(mut self) -> io::Result<()> {
         self.terminate();
         self.child.wait().map(|_| ())
     }

@@ -60,7 +60,7 @@ impl MonitorSpec {
     #[must_use]
     pub const fn host_and_port(&self) -> (&super::Host, u16) {
         match &self.kind {
-            super::Kind::Tcp(tcp) => (&tcp.host, tcp.port),
+            Kind::Tcp(tcp) => (&tcp.host, tcp.port),
         }
     }
 

@@ -9,12 +9,12 @@ pub mod duration;
 pub mod escape;
 pub mod fields;
 pub mod host;
+pub mod values;
 
 mod canonical;
 mod derive;
 mod finish;
 mod read;
-mod values;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

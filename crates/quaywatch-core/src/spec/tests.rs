@@ -285,8 +285,8 @@ fn what_is_wrong_is_said_with_field_and_remedy() {
 fn defaults_cannot_hold_what_belongs_to_one_monitor() {
     let told = read_with(&with(""), r#"{"host":"a","check_intervall":"1s"}"#).expect_err("both are wrong");
     insta::assert_snapshot!(told, @r"
-    host: `host` cannot be a default: it belongs to one monitor; write it at each monitor
-    check_intervall: unknown setting `check_intervall`; did you mean `check_interval`?
+    `host` cannot be a default: it belongs to one monitor; write it at each monitor
+    unknown setting `check_intervall`; did you mean `check_interval`?
     ");
 }
 

@@ -1,5 +1,6 @@
 //! Values of settings: each function reads one kind of value and says what is wrong with it, what was written, and
-//! what to write instead.
+//! what to write instead. Monitors, channels and the server's own settings are all read with these, so that the same
+//! mistake gets the same sentence everywhere.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -9,18 +10,19 @@ use super::duration::{self, Human};
 use crate::doc::{self, Node, Path, Problems, Style, Value};
 
 /// Where a value stands and where to complain.
-pub(crate) struct At<'v, 'a> {
+#[derive(Debug, Clone, Copy)]
+pub struct At<'v, 'a> {
     /// The value.
-    pub(crate) node: &'v Node<'a>,
+    pub node: &'v Node<'a>,
     /// Its path.
-    pub(crate) path: Path<'v>,
+    pub path: Path<'v>,
     /// The word that it stands under, as written.
-    pub(crate) key: &'v str,
+    pub key: &'v str,
 }
 
 impl At<'_, '_> {
     /// Reports an error at this value.
-    pub(crate) fn error(
+    pub fn error(
         &self,
         problems: &mut Problems,
         code: &'static str,
@@ -31,7 +33,7 @@ impl At<'_, '_> {
     }
 
     /// Reports that the value is of another kind: "`enabled` must be …, not …".
-    pub(crate) fn wrong_type(
+    pub fn wrong_type(
         &self,
         problems: &mut Problems,
         wanted: impl Display,
@@ -41,7 +43,9 @@ impl At<'_, '_> {
         self.error(problems, "wrong_type", message, remedy);
     }
 
-    fn scalar(&self) -> Option<(&str, Style)> {
+    /// The text of a scalar and how it was written.
+    #[must_use]
+    pub fn scalar(&self) -> Option<(&str, Style)> {
         match &self.node.value {
             Value::Scalar(text, style) => Some((text.as_ref(), *style)),
             Value::Mapping(_) | Value::Sequence(_) => None,
@@ -49,7 +53,7 @@ impl At<'_, '_> {
     }
 
     /// A line of text, trimmed, within a length.
-    pub(crate) fn line(&self, problems: &mut Problems, longest: usize) -> Option<String> {
+    pub fn line(&self, problems: &mut Problems, longest: usize) -> Option<String> {
         let text = self.text(problems, longest)?;
         if let Some(bad) = text.chars().find(|c| c.is_control()) {
             let message = format!("`{}` has a control character in it ({})", self.key, bad.escape_unicode());
@@ -60,7 +64,7 @@ impl At<'_, '_> {
     }
 
     /// Text, trimmed, within a length.
-    pub(crate) fn text(&self, problems: &mut Problems, longest: usize) -> Option<String> {
+    pub fn text(&self, problems: &mut Problems, longest: usize) -> Option<String> {
         let Some((text, _)) = self.scalar() else {
             self.wrong_type(problems, "a text", format!("write `{}: …` in one line", self.key));
             return None;
@@ -86,7 +90,7 @@ impl At<'_, '_> {
     }
 
     /// `true` or `false`.
-    pub(crate) fn boolean(&self, problems: &mut Problems) -> Option<bool> {
+    pub fn boolean(&self, problems: &mut Problems) -> Option<bool> {
         let remedy = match self.scalar() {
             Some(("true", Style::Plain)) => return Some(true),
             Some(("false", Style::Plain)) => return Some(false),
@@ -102,7 +106,7 @@ impl At<'_, '_> {
     }
 
     /// A whole number within a range.
-    pub(crate) fn number(&self, problems: &mut Problems, range: &RangeInclusive<u16>) -> Option<u16> {
+    pub fn number(&self, problems: &mut Problems, range: &RangeInclusive<u16>) -> Option<u16> {
         let wanted = format!("a whole number from {} to {}", range.start(), range.end());
         let remedy =
             format!("write a number such as `{}: {}`", self.key, (*range.start()).max(2).min(*range.end()));
@@ -132,7 +136,7 @@ impl At<'_, '_> {
     }
 
     /// A duration within a range.
-    pub(crate) fn duration(
+    pub fn duration(
         &self,
         problems: &mut Problems,
         range: &RangeInclusive<Duration>,
@@ -167,7 +171,7 @@ impl At<'_, '_> {
     }
 
     /// One of a few words.
-    pub(crate) fn word<T: Copy>(&self, problems: &mut Problems, choices: &[(&'static str, T)]) -> Option<T> {
+    pub fn word<T: Copy>(&self, problems: &mut Problems, choices: &[(&'static str, T)]) -> Option<T> {
         let written = self.scalar().map(|(text, _)| text.trim().to_ascii_lowercase().replace('-', "_"));
         if let Some((_, value)) = choices.iter().find(|(word, _)| Some(*word) == written.as_deref()) {
             return Some(*value);
@@ -186,7 +190,7 @@ impl At<'_, '_> {
     }
 
     /// The items of a list; `form` shows a right one.
-    pub(crate) fn items(&self, problems: &mut Problems, form: &str) -> Option<&[Node<'_>]> {
+    pub fn items(&self, problems: &mut Problems, form: &str) -> Option<&[Node<'_>]> {
         match &self.node.value {
             Value::Sequence(items) => Some(items),
             Value::Scalar(text, _) if !text.is_empty() => {
@@ -206,7 +210,7 @@ impl At<'_, '_> {
     }
 
     /// A list of different names. Those that are wrong are reported and left out.
-    pub(crate) fn names(
+    pub fn names(
         &self,
         problems: &mut Problems,
         form: &str,
@@ -239,7 +243,7 @@ impl At<'_, '_> {
 
 /// `a`, `b` or `c`
 #[must_use]
-pub(crate) fn alternatives(words: &[String], last: &str) -> String {
+pub fn alternatives(words: &[String], last: &str) -> String {
     match words {
         [] => String::new(),
         [one] => one.clone(),

@@ -1,0 +1,255 @@
+//! `channels:` names and types here, everything else by the fields of the type, as the registry of channels has them.
+
+use std::sync::Arc;
+
+use quaywatch_core::doc::{Node, Path, Problems, Span, Value, closest, pairs, quote};
+use quaywatch_core::spec::values::{At, alternatives};
+use quaywatch_core::{BootTime, Clock, Secret, Timestamp};
+use quaywatch_notify::registry::{self, Field, Form, Kind, Site};
+use quaywatch_notify::wire::{Answer, Post, Wire, WireError};
+use serde_json::{Map, Value as Json};
+
+use super::secrets::{Sources, is_reference};
+use super::server::secret;
+use super::settings::CHANNEL;
+
+/// One channel of the file.
+#[derive(Debug, Clone)]
+pub struct ChannelConfig {
+    /// `id:` if given, else the name.
+    pub key: String,
+    /// What monitors call it.
+    pub name: String,
+    /// `webhook`, `log`, …
+    pub kind: String,
+    /// Everything else as canonical text, with references in place of secrets: for the store.
+    pub settings: String,
+    /// The same with references replaced: for `quaywatch_notify::registry::build`.
+    pub resolved: Secret<Map<String, Json>>,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// Reads the list under `channels:`.
+pub(super) fn read(
+    node: &Node<'_>,
+    path: &Path<'_>,
+    sources: &Sources<'_>,
+    problems: &mut Problems,
+) -> Vec<ChannelConfig> {
+    let list = At { node, path: *path, key: "channels" };
+    let Some(items) = list.items(problems, "[{name: ops, type: log}]") else { return Vec::new() };
+    let mut channels: Vec<ChannelConfig> = Vec::with_capacity(items.len());
+    for (i, item) in items.iter().enumerate() {
+        let Some(channel) = one(item, &path.index(i), sources, problems) else { continue };
+        if let Some(twin) = channels.iter().find(|c| c.key == channel.key || c.name == channel.name) {
+            let message = format!(
+                "channel {} stands here twice (first in line {})",
+                quote(&channel.name),
+                twin.span.line
+            );
+            problems.error(
+                &path.index(i),
+                channel.span,
+                "duplicate_name",
+                message,
+                "give one of the two another name",
+            );
+        }
+        channels.push(channel);
+    }
+    channels
+}
+
+fn one(
+    node: &Node<'_>,
+    path: &Path<'_>,
+    sources: &Sources<'_>,
+    problems: &mut Problems,
+) -> Option<ChannelConfig> {
+    let before = problems.errors();
+    let entries = pairs(node, path, "write `- name: ops` with `type:` below it", problems)?;
+    let at = |wanted: &str| {
+        let (key, node) = entries.iter().copied().find(|(key, _)| key.text == wanted)?;
+        Some(At { node, path: path.key(&key.text), key: &key.text })
+    };
+    let name = required(at("name"), node, path, "name", "write `name: ops`", problems);
+    let key = at("id").filter(|at| !at.node.is_null()).and_then(|at| at.line(problems, 200));
+    let kinds: Vec<(&str, &Kind)> = registry::KINDS.iter().map(|kind| (kind.name, kind)).collect();
+    let words: Vec<String> = kinds.iter().map(|(word, _)| format!("`type: {word}`")).collect();
+    let kind = match at("type") {
+        Some(at) => at.word(problems, &kinds),
+        None => {
+            problems.error(
+                path,
+                node.span,
+                "missing",
+                "this channel has no `type`",
+                format!("write {}", alternatives(&words, "or")),
+            );
+            None
+        }
+    };
+    let kind = kind?;
+    let (mut stored, mut resolved) = (Map::new(), Map::new());
+    for (key, value) in &entries {
+        let at = At { node: value, path: path.key(&key.text), key: &key.text };
+        match kind.fields.iter().find(|field| field.name == key.text) {
+            Some(_) if value.is_null() => {}
+            Some(field) => setting(&at, field, sources, &mut stored, &mut resolved, problems),
+            None if CHANNEL.iter().any(|setting| setting.name == key.text) => {}
+            None => unknown(&at, key.span, kind, problems),
+        }
+    }
+    if problems.errors() == before {
+        try_to_build(kind, &resolved, &entries, node, path, problems);
+    }
+    let name = name?;
+    (problems.errors() == before).then(|| ChannelConfig {
+        key: key.unwrap_or_else(|| name.clone()),
+        name,
+        kind: kind.name.to_owned(),
+        settings: Json::Object(stored).to_string(),
+        resolved: Secret::new(resolved),
+        span: node.span,
+    })
+}
+
+fn required(
+    at: Option<At<'_, '_>>,
+    node: &Node<'_>,
+    path: &Path<'_>,
+    key: &str,
+    remedy: &str,
+    problems: &mut Problems,
+) -> Option<String> {
+    if let Some(at) = at {
+        return at.line(problems, 200);
+    }
+    problems.error(path, node.span, "missing", format!("this channel has no `{key}`"), remedy);
+    None
+}
+
+fn unknown(at: &At<'_, '_>, span: Span, kind: &Kind, problems: &mut Problems) {
+    let known = || CHANNEL.iter().map(|s| s.name).chain(kind.fields.iter().map(|f| f.name));
+    let words: Vec<String> = known().map(|word| format!("`{word}`")).collect();
+    let remedy = closest(at.key, known()).map_or_else(
+        || format!("a `{}` channel has {}", kind.name, alternatives(&words, "and")),
+        |meant| format!("did you mean `{meant}`?"),
+    );
+    problems.error(&at.path, span, "unknown_key", format!("unknown setting {}", quote(at.key)), remedy);
+}
+
+/// One field into both maps.
+fn setting(
+    at: &At<'_, '_>,
+    field: &Field,
+    sources: &Sources<'_>,
+    stored: &mut Map<String, Json>,
+    resolved: &mut Map<String, Json>,
+    problems: &mut Problems,
+) {
+    match field.form {
+        Form::Text => {
+            if let Some((reference, value)) = text(at, field.secret && field.name != "url", sources, problems)
+            {
+                stored.insert(field.name.to_owned(), Json::String(reference));
+                resolved.insert(field.name.to_owned(), Json::String(value));
+            }
+        }
+        Form::Map => {
+            let form = format!("write `{}: {{name: value}}`", field.name);
+            let Some(entries) = pairs(at.node, &at.path, &form, problems) else { return };
+            let (mut references, mut values) = (Map::new(), Map::new());
+            for (key, node) in entries {
+                let item = At { node, path: at.path.key(&key.text), key: &key.text };
+                let clear = !field.secret || !carries_a_secret(&key.text);
+                if let Some((reference, value)) = text(&item, !clear, sources, problems) {
+                    references.insert(key.text.clone().into_owned(), Json::String(reference));
+                    values.insert(key.text.clone().into_owned(), Json::String(value));
+                }
+            }
+            stored.insert(field.name.to_owned(), Json::Object(references));
+            resolved.insert(field.name.to_owned(), Json::Object(values));
+        }
+    }
+}
+
+/// Headers whose values are keys by custom.
+fn carries_a_secret(header: &str) -> bool {
+    let header = header.to_ascii_lowercase();
+    ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey"]
+        .iter()
+        .any(|word| header.contains(word))
+}
+
+/// A text as written and as resolved.
+fn text(
+    at: &At<'_, '_>,
+    must_be_reference: bool,
+    sources: &Sources<'_>,
+    problems: &mut Problems,
+) -> Option<(String, String)> {
+    if must_be_reference {
+        let value = secret(at, sources, problems)?;
+        return at.scalar().map(|(text, _)| (text.to_owned(), value));
+    }
+    let Value::Scalar(text, _) = &at.node.value else {
+        at.wrong_type(problems, "a text", format!("write `{}: …` in one line", at.key));
+        return None;
+    };
+    let text = text.trim();
+    if text.is_empty() {
+        at.error(problems, "empty", format!("`{}` is empty", at.key), "write a value or remove the line");
+        return None;
+    }
+    if !is_reference(text) {
+        return Some((text.to_owned(), text.replace("$${", "${")));
+    }
+    match sources.resolve(text) {
+        Ok(value) => Some((text.to_owned(), value)),
+        Err(e) => {
+            at.error(problems, "unresolved", format!("`{}`: {}", at.key, e.message), e.remedy);
+            None
+        }
+    }
+}
+
+/// The channel's own rules, by making one that can send nothing.
+fn try_to_build(
+    kind: &Kind,
+    resolved: &Map<String, Json>,
+    entries: &[&(quaywatch_core::doc::Key<'_>, Node<'_>)],
+    node: &Node<'_>,
+    path: &Path<'_>,
+    problems: &mut Problems,
+) {
+    let site = Site { wire: Arc::new(Nowhere), clock: Arc::new(Nowhere), user_agent: "Quaywatch".to_owned() };
+    let Err(found) = registry::build(kind.name, resolved, &site) else { return };
+    for problem in found.0 {
+        let value = entries.iter().find(|(key, _)| key.text == problem.field).map(|(_, node)| node);
+        // The value may be a secret that sits in the environment: the key is shown, never what it holds.
+        let span = value.map_or(node.span, |value| value.span);
+        let message = format!("`{}` {}", problem.field, problem.message);
+        problems.error(&path.key(&problem.field), span, "bad_channel", message, "");
+    }
+}
+
+/// A way out that leads nowhere and a clock that stands still: enough to see whether a channel can be made.
+struct Nowhere;
+
+impl Wire for Nowhere {
+    fn send(&self, _: Post) -> quaywatch_notify::BoxFuture<'_, Result<Answer, WireError>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+impl Clock for Nowhere {
+    fn now(&self) -> Timestamp {
+        Timestamp::default()
+    }
+
+    fn boot(&self) -> BootTime {
+        BootTime::default()
+    }
+}

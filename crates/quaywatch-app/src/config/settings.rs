@@ -1,0 +1,175 @@
+//! The settings of the file beside monitors and channels, as data: what is read, what is suggested for an unknown
+//! word, and what the reference says. And how a section of such settings is read.
+
+use quaywatch_core::doc::{Node, Path, Problems, closest, pairs, quote};
+use quaywatch_core::spec::values::At;
+
+/// One setting of a section.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its name.
+    pub name: &'static str,
+    /// What kind of value it takes.
+    pub kind: &'static str,
+    /// What holds when it is not given.
+    pub default: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+}
+
+const fn setting(
+    name: &'static str,
+    kind: &'static str,
+    default: &'static str,
+    doc: &'static str,
+) -> Setting {
+    Setting { name, kind, default, doc }
+}
+
+/// The top level.
+pub const TOP: &[Setting] = &[
+    setting("server", "mapping", "", "The server itself."),
+    setting("defaults", "mapping", "", "Settings of every monitor that does not say otherwise."),
+    setting(
+        "resolvers",
+        "list of addresses",
+        "the system's",
+        "Name servers: `[192.0.2.53, '[2001:db8::53]:53']`.",
+    ),
+    setting(
+        "anchors",
+        "list of addresses with ports",
+        "none",
+        "Addresses that answer whenever this server's own network is well, beside the default gateway and the resolvers: `[192.0.2.1:443]`.",
+    ),
+    setting(
+        "locations",
+        "list of names",
+        "none",
+        "Places other than `local` from which monitors may be checked.",
+    ),
+    setting("channels", "list", "none", "Where notices go."),
+    setting("monitors", "list", "required", "What is watched."),
+];
+
+/// `server:`
+pub const SERVER: &[Setting] = &[
+    setting("listen", "address with port", "`127.0.0.1:8080`", "Where metrics and health are served."),
+    setting(
+        "data_dir",
+        "path",
+        "`./data`",
+        "Where everything is kept; relative to the directory in which the server is started.",
+    ),
+    setting(
+        "accounts",
+        "word",
+        "`single`",
+        "`single`: one owner, who may watch private addresses. `multi`: accounts other than the first reach public addresses only.",
+    ),
+    setting(
+        "public_url",
+        "web address",
+        "none",
+        "Where people reach this server: the beginning of every link in a notice.",
+    ),
+    setting("name", "text", "the machine's name", "What notices call this server."),
+    setting("log_format", "word", "`text`", "`text` or `json`."),
+    setting("log_level", "word", "`info`", "`error`, `warn`, `info`, `debug` or `trace`."),
+    setting("retention", "mapping", "", "How long results are kept."),
+    setting(
+        "operator_channels",
+        "list of channels",
+        "every channel",
+        "Who is told when the server itself cannot see or cannot tell.",
+    ),
+    setting("egress", "mapping", "", "Which addresses may be dialled."),
+    setting("metrics", "mapping", "", "What `/metrics` shows and to whom."),
+    setting("target_budget", "mapping", "", "How often one target may be dialled."),
+];
+
+/// `server.retention:`
+pub const RETENTION: &[Setting] = &[
+    setting("raw", "duration", "`30 days`", "Every single result."),
+    setting("hourly", "duration", "`13 months`", "Summaries by the hour."),
+    setting("daily", "duration or `forever`", "`forever`", "Summaries by the day."),
+    setting(
+        "bin",
+        "duration",
+        "`30 days`",
+        "Monitors taken out of the file, with their history; the log of deliveries.",
+    ),
+];
+
+/// `server.egress:`
+pub const EGRESS: &[Setting] = &[
+    setting(
+        "allow",
+        "list of networks",
+        "none",
+        "Allowed although the default forbids it: `[fe80::/10, 10.0.0.0/8]`.",
+    ),
+    setting("deny", "list of networks", "none", "Forbidden: `[203.0.113.0/24]`. Wins over `allow`."),
+];
+
+/// `server.metrics:`
+pub const METRICS: &[Setting] = &[
+    setting("monitor_series", "number", "`1000`", "For how many monitors single series are shown."),
+    setting(
+        "token",
+        "reference to a secret",
+        "none",
+        "Asked for as `Authorization: Bearer …` where `/metrics` is reached other than on loopback.",
+    ),
+];
+
+/// `server.target_budget:`
+pub const TARGET_BUDGET: &[Setting] = &[
+    setting("per_port", "number", "`20`", "Connections a second to one address and port."),
+    setting("per_address", "number", "`100`", "Connections a second to one address."),
+];
+
+/// Every channel has these; the others belong to its type.
+pub const CHANNEL: &[Setting] = &[
+    setting("name", "text", "required", "What monitors call it."),
+    setting("id", "text", "the name", "An identity of its own, so that the name can be changed."),
+    setting("type", "word", "required", "What kind of channel it is."),
+];
+
+/// Reads a mapping of known settings; `read` gets each with its name.
+pub fn section(
+    node: &Node<'_>,
+    path: &Path<'_>,
+    known: &[Setting],
+    problems: &mut Problems,
+    read: &mut dyn FnMut(&str, &At<'_, '_>, &mut Problems),
+) {
+    if node.is_blank() || node.is_null() {
+        return;
+    }
+    let form = format!("its settings are {}", words(known));
+    let Some(pairs) = pairs(node, path, &form, problems) else { return };
+    for (key, value) in pairs {
+        let at = At { node: value, path: path.key(&key.text), key: &key.text };
+        if !known.iter().any(|setting| setting.name == key.text) {
+            let meant = closest(&key.text.replace('-', "_"), known.iter().map(|s| s.name));
+            let remedy = meant.map_or_else(|| form.clone(), |meant| format!("did you mean `{meant}`?"));
+            problems.error(
+                &at.path,
+                key.span,
+                "unknown_key",
+                format!("unknown setting {}", quote(&key.text)),
+                remedy,
+            );
+        } else if !value.is_null() {
+            read(&key.text, &at, problems);
+        }
+    }
+}
+
+/// `a`, `b` and `c`
+#[must_use]
+pub fn words(known: &[Setting]) -> String {
+    let words: Vec<String> = known.iter().map(|setting| format!("`{}`", setting.name)).collect();
+    quaywatch_core::spec::values::alternatives(&words, "and")
+}

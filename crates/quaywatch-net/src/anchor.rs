@@ -15,6 +15,7 @@ use nix::sys::socket::{
 };
 use quaywatch_core::Clock;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::timeout;
 
@@ -89,7 +90,7 @@ async fn tcp_answers(address: SocketAddr) -> bool {
     match socket.connect(&address.into()) {
         Ok(()) => return true,
         Err(error) if error.raw_os_error() == Some(Errno::EINPROGRESS as i32) => {}
-        Err(error) => return is_refusal(&error),
+        Err(error) => return is_answer(&socket, &error),
     }
     let Ok(socket) = watch(socket) else { return false };
     if socket.writable().await.is_err() {
@@ -97,7 +98,7 @@ async fn tcp_answers(address: SocketAddr) -> bool {
     }
     match socket.get_ref().take_error() {
         Ok(None) => true,
-        Ok(Some(error)) => is_refusal(&error) || came_from_beyond(socket.get_ref()),
+        Ok(Some(error)) => is_answer(socket.get_ref(), &error),
         Err(_) => false,
     }
 }
@@ -109,8 +110,9 @@ async fn udp_answers(address: SocketAddr) -> bool {
         return false;
     }
     let Ok(socket) = watch(socket) else { return false };
-    // Reading gives the pending error or a datagram; both make the socket readable.
-    socket.readable().await.is_ok() && came_from_beyond(socket.get_ref())
+    // A refusal alone does not make a socket readable.
+    socket.ready(Interest::READABLE | Interest::ERROR).await.is_ok()
+        && came_from_beyond(socket.get_ref()) == Some(true)
 }
 
 /// An echo request through an unprivileged ping socket; where those are not permitted, no answer.
@@ -126,10 +128,10 @@ async fn ping_answers(address: SocketAddr) -> bool {
     }
     let Ok(socket) = watch(socket) else { return false };
     loop {
-        let Ok(mut ready) = socket.readable().await else { return false };
+        let Ok(mut ready) = socket.ready(Interest::READABLE | Interest::ERROR).await else { return false };
         match ready.try_io(|fd| recv(fd.get_ref())) {
             Ok(Ok(length)) => return length > 0,
-            Ok(Err(_)) => return came_from_beyond(socket.get_ref()),
+            Ok(Err(_)) => return came_from_beyond(socket.get_ref()) == Some(true),
             Err(_) => {}
         }
     }
@@ -140,7 +142,7 @@ async fn ping_answers(address: SocketAddr) -> bool {
     reason = "unsound only for types that lie about their descriptor; a socket2::Socket owns its"
 )]
 fn watch(socket: Socket) -> io::Result<AsyncFd<Socket>> {
-    AsyncFd::new(socket)
+    AsyncFd::with_interest(socket, Interest::READABLE | Interest::WRITABLE | Interest::ERROR)
 }
 
 fn recv(socket: &Socket) -> io::Result<usize> {
@@ -158,21 +160,23 @@ fn open(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socke
     Ok(socket)
 }
 
-fn is_refusal(error: &io::Error) -> bool {
-    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ECONNREFUSED | Errno::ECONNRESET))
+/// Whether a failed handshake was somebody's answer: an ICMP message of another machine, or RST, which leaves no trace
+/// in the error queue.
+fn is_answer(socket: &Socket, error: &io::Error) -> bool {
+    came_from_beyond(socket).unwrap_or_else(|| {
+        matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ECONNREFUSED | Errno::ECONNRESET))
+    })
 }
 
-/// Whether the socket's error queue holds an ICMP message that another machine sent (ip(7), `IP_RECVERR`).
-fn came_from_beyond(socket: &Socket) -> bool {
+/// Whether the ICMP message in the socket's error queue (ip(7), `IP_RECVERR`) came from another machine, and not from
+/// our own firewall or for want of a neighbour. `None`: there is none.
+fn came_from_beyond(socket: &Socket) -> Option<bool> {
     let mut data = [0; 512];
     let mut iov = [io::IoSliceMut::new(&mut data)];
     let mut control = nix::cmsg_space!([u8; 128]);
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
-    let Ok(message) = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut iov, Some(&mut control), flags)
-    else {
-        return false;
-    };
-    let Ok(mut control) = message.cmsgs() else { return false };
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut iov, Some(&mut control), flags).ok()?;
+    let mut control = message.cmsgs().ok()?;
     let sender = control.find_map(|message| {
         if let ControlMessageOwned::Ipv4RecvErr(_, Some(sender)) = message {
             Some(IpAddr::V4(Ipv4Addr::from_bits(u32::from_be(sender.sin_addr.s_addr))))
@@ -185,5 +189,5 @@ fn came_from_beyond(socket: &Socket) -> bool {
     let is_anothers = |sender: &IpAddr| {
         !sender.is_unspecified() && Interfaces::read().is_ok_and(|own| !own.is_own(*sender))
     };
-    sender.as_ref().is_some_and(is_anothers)
+    Some(sender.as_ref().is_some_and(is_anothers))
 }

@@ -22,6 +22,9 @@ const HEDGE_AFTER: Duration = Duration::from_millis(300);
 /// After a first "no" or error the other upstreams get this long to disagree.
 const DISSENT_GRACE: Duration = Duration::from_secs(2);
 
+/// Exchanges end by themselves; this much later nobody waits for them any more.
+const SLACK: Duration = Duration::from_millis(50);
+
 /// An upstream that works answers for the root from its cache.
 const ROOT_WITHIN: Duration = Duration::from_secs(1);
 
@@ -36,11 +39,11 @@ pub(super) async fn ask(
     let start = tools.clock.boot();
     // A fifth of the time is kept for the question who is to blame.
     let end = start + limit * 4 / 5;
-    let mut words: Vec<Option<Word>> = vec![None; upstreams.len()];
+    let mut asked: Vec<Option<Asked>> = vec![None; upstreams.len()];
     let mut waiting = by_health(upstreams, start).into_iter();
     let mut race = Race::default();
     let mut hedge_at = start;
-    let mut enough_at = end;
+    let mut enough_at = end + SLACK;
     loop {
         let now = tools.clock.boot();
         if now >= enough_at {
@@ -50,7 +53,7 @@ pub(super) async fn ask(
         if let Some(index) = join.then(|| waiting.next()).flatten() {
             let upstream = &upstreams[index];
             // Silence until it says something else: it may be left behind when it is enough.
-            words[index] = Some(Word::new(upstream.address, Said::Silence));
+            asked[index] = Some(Asked { word: Word::new(upstream.address, Said::Silence), since: now });
             race.join(index, upstream.addresses(tools, name, family, end.since(now)));
             hedge_at = now + HEDGE_AFTER;
         }
@@ -60,54 +63,63 @@ pub(super) async fn ask(
         let wake = if waiting.len() > 0 { enough_at.min(hedge_at) } else { enough_at };
         let Ok((index, said)) = timeout(wake.since(now), race.next()).await else { continue };
         let now = tools.clock.boot();
-        upstreams[index].note(&said, now);
-        if !said.is_final() {
-            hedge_at = now;
-            if said.is_answer() {
-                enough_at = enough_at.min(now + DISSENT_GRACE);
-            }
+        let (is_final, is_answer) = (said.is_final(), said.is_answer());
+        if let Some(asked) = &mut asked[index] {
+            asked.word.said = said;
         }
-        let is_final = said.is_final();
-        words[index] = Some(Word::new(upstreams[index].address, said));
         if is_final {
             break;
         }
-    }
-    drop(race);
-    settle(upstreams, tools, words, (start + limit).since(tools.clock.boot())).await
-}
-
-/// Notes who was silent, and asks for the root where errors are the best that was said.
-async fn settle(
-    upstreams: &[Arc<Upstream>],
-    tools: Tools<'_>,
-    mut words: Vec<Option<Word>>,
-    left: Duration,
-) -> Vec<Word> {
-    let now = tools.clock.boot();
-    let found = words.iter().flatten().any(|word| word.said.is_final());
-    for (upstream, word) in upstreams.iter().zip(&words) {
-        // One that was merely outrun is not sick.
-        if let Some(word) = word.as_ref().filter(|_| !found) {
-            upstream.note(&word.said, now);
+        // Whatever it said, somebody else is to say it too.
+        hedge_at = now;
+        if is_answer {
+            enough_at = enough_at.min(now + DISSENT_GRACE);
         }
     }
-    let said: Vec<Word> = words.iter().flatten().cloned().collect();
-    if asks_root(&said) {
+    drop(race);
+    note_health(upstreams, &asked, tools.clock.boot());
+    blame(upstreams, tools, asked, (start + limit).since(tools.clock.boot())).await
+}
+
+/// An upstream that was asked, and since when.
+#[derive(Clone)]
+struct Asked {
+    word: Word,
+    since: BootTime,
+}
+
+/// Remembers who was silent, so that the next lookup need not wait for it; one that was merely outrun is not sick.
+fn note_health(upstreams: &[Arc<Upstream>], asked: &[Option<Asked>], now: BootTime) {
+    for (upstream, asked) in upstreams.iter().zip(asked) {
+        let outrun = |asked: &Asked| asked.word.said == Said::Silence && now.since(asked.since) < HEDGE_AFTER;
+        if let Some(asked) = asked.as_ref().filter(|asked| !outrun(asked)) {
+            upstream.note(&asked.word.said, now);
+        }
+    }
+}
+
+/// Where errors are the best that was said: asks those who gave them for the root.
+async fn blame(
+    upstreams: &[Arc<Upstream>],
+    tools: Tools<'_>,
+    asked: Vec<Option<Asked>>,
+    left: Duration,
+) -> Vec<Word> {
+    let (indices, mut words): (Vec<usize>, Vec<Word>) =
+        asked.into_iter().enumerate().filter_map(|(index, asked)| Some((index, asked?.word))).unzip();
+    if asks_root(&words) {
         let mut race = Race::default();
-        for (index, word) in words.iter().enumerate() {
-            if word.as_ref().is_some_and(|word| matches!(word.said, Said::Error { .. })) {
-                race.join(index, upstreams[index].answers_root(tools, left.min(ROOT_WITHIN)));
+        for (at, word) in words.iter().enumerate() {
+            if matches!(word.said, Said::Error { .. }) {
+                race.join(at, upstreams[indices[at]].answers_root(tools, left.min(ROOT_WITHIN)));
             }
         }
         while !race.is_empty() {
-            let (index, answers) = race.next().await;
-            if let Some(word) = &mut words[index] {
-                word.root = Some(answers);
-            }
+            let (at, answers) = race.next().await;
+            words[at].root = Some(answers);
         }
     }
-    words.into_iter().flatten().collect()
+    words
 }
 
 /// Whether any upstream answers anything at all, asked afresh.

@@ -2,12 +2,14 @@
 //!
 //! A watcher needs more of a resolver than addresses: whose fault it is when there are none (the name's, or our own
 //! name server's), proof of that, one sick upstream that never decides alone, and the last good addresses while
-//! nobody answers. Each upstream is asked by itself ([`upstream`]), [`lookup`] decides who is asked when, the pure
+//! nobody answers. Each upstream is asked by itself (`upstream`), `lookup` decides who is asked when, the pure
 //! rules are in [`quaywatch_core::dns`], and this file keeps answers and sees to it that a name is asked for once,
 //! however many monitors want it.
 
 mod cache;
+mod kept;
 mod lookup;
+mod machine;
 mod message;
 mod system;
 mod upstream;
@@ -29,30 +31,21 @@ use tokio::time::timeout;
 
 use crate::descriptors::Descriptors;
 use cache::Cache;
+use kept::kept_for;
+use machine::Machine;
 use system::{Paths, System};
 use upstream::{Tools, Upstream};
 
 /// Lookups in flight. Each holds a socket or two, so they must leave room for the checks.
 const MAX_IN_FLIGHT: usize = 512;
 
-/// TTLs below are raised: a name with TTL 0 would be asked for by every one of a thousand monitors.
-const TTL_MIN: Duration = Duration::from_secs(1);
-/// TTLs above are cut: a wrong record must not live on here for a day.
-const TTL_MAX: Duration = Duration::from_secs(3_600);
-/// A "no" is kept briefly: below the usual 5 s to the recheck, which is to ask afresh.
-const NO_MAX: Duration = Duration::from_secs(4);
-/// Where the zone does not say how long its "no" stands.
-const NO_DEFAULT: Duration = Duration::from_secs(2);
-/// Errors and silence are kept only so long that a crowd asks once.
-const FAILURE_KEPT: Duration = Duration::from_secs(1);
-/// An answer for one family of two is asked for again soon.
-const INCOMPLETE_MAX: Duration = Duration::from_secs(5);
+/// Names that are looked up or wait for their turn. A resolver so slow that more gather is our own fault.
+const MAX_WAITING: usize = 8_192;
+
 /// How often the machine's files are looked at, and so how long an entry of /etc/hosts is kept.
 const FILES_EVERY: Duration = Duration::from_secs(30);
 /// While no upstream answers anything, one question this often finds out when that ends.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
-/// Search domains tried for a name of one label (glibc's old limit).
-const MAX_SEARCH: usize = 6;
 
 /// How to resolve. The default is the machine's own configuration.
 #[derive(Debug, Clone)]
@@ -144,12 +137,6 @@ struct Inner {
 }
 
 type Key = (IpFamily, Box<str>);
-
-/// The machine's configuration and the upstreams that follow from it.
-struct Machine {
-    system: System,
-    upstreams: Vec<Arc<Upstream>>,
-}
 
 impl Resolver {
     /// Reads the machine's configuration; asks nothing yet.
@@ -249,6 +236,11 @@ impl Resolver {
         // A lookup keeps its answer before it leaves the list, so this look misses none.
         if let Some(answer) = self.cached(name, family, now) {
             return Err(answer);
+        }
+        if in_flight.len() >= MAX_WAITING {
+            drop(in_flight);
+            let detail = format!("{MAX_WAITING} names wait for the name servers");
+            return Err(self.answer(name, family, &failed(ErrorCode::SelfOverload), detail, now));
         }
         let (sender, receiver) = watch::channel(None);
         in_flight.insert(key.clone(), receiver.clone());
@@ -440,33 +432,6 @@ impl std::fmt::Debug for Resolver {
     }
 }
 
-impl Machine {
-    /// Upstreams that were there before keep what is known of their health.
-    fn new(system: System, fixed: Option<&[SocketAddr]>, before: &[Arc<Upstream>]) -> Self {
-        let known =
-            |address: &SocketAddr| before.iter().find(|upstream| upstream.address == *address).cloned();
-        let upstreams = fixed
-            .unwrap_or(&system.upstreams)
-            .iter()
-            .map(|address| known(address).unwrap_or_else(|| Arc::new(Upstream::new(*address))))
-            .collect();
-        Self { system, upstreams }
-    }
-
-    /// The absolute names to ask for: a name of one label goes through the machine's search domains first.
-    fn candidates(&self, question: &str) -> Vec<String> {
-        let search = if question.contains('.') { &[] } else { &self.system.search[..] };
-        let searched = search.iter().take(MAX_SEARCH).map(|domain| format!("{question}.{domain}."));
-        searched.chain([format!("{question}.")]).collect()
-    }
-
-    fn nobody_answers(&self) -> String {
-        let words: Vec<Word> =
-            self.upstreams.iter().map(|upstream| Word::new(upstream.address, Said::Silence)).collect();
-        dns::describe(&words)
-    }
-}
-
 /// Takes the lookup off the list, whatever becomes of it.
 struct Leaving {
     resolver: Resolver,
@@ -481,20 +446,6 @@ impl Drop for Leaving {
 
 fn failed(code: ErrorCode) -> Outcome {
     Outcome::failed(code, None)
-}
-
-fn kept_for(outcome: &Outcome) -> Duration {
-    let ttl = outcome.ttl.map(|ttl| Duration::from_secs(ttl.into()));
-    let is_no =
-        matches!(outcome.code, ErrorCode::DnsNxdomain | ErrorCode::DnsNodata | ErrorCode::DnsCnameBroken);
-    if outcome.code == ErrorCode::Ok {
-        let max = if outcome.complete { TTL_MAX } else { INCOMPLETE_MAX };
-        ttl.unwrap_or(TTL_MIN).clamp(TTL_MIN, max)
-    } else if is_no {
-        ttl.unwrap_or(NO_DEFAULT).clamp(TTL_MIN, NO_MAX)
-    } else {
-        FAILURE_KEPT
-    }
 }
 
 fn micros(duration: Duration) -> u32 {

@@ -5,17 +5,19 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
 use nix::errno::Errno;
+use nix::sys::socket::MsgFlags;
 use quaywatch_core::dns::Said;
 use quaywatch_core::spec::IpFamily;
 use quaywatch_core::{BootTime, Clock, ErrorCode};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpSocket, UdpSocket};
 use tokio::time::timeout;
 
@@ -61,6 +63,9 @@ impl Upstream {
 
     /// Takes note of whether it answered at all.
     pub(super) fn note(&self, said: &Said, now: BootTime) {
+        if matches!(said, Said::Own(_)) {
+            return;
+        }
         let until = if said.is_answer() { BootTime(0) } else { now + SICK_FOR };
         self.sick_until.store(until.0, Ordering::Relaxed);
     }
@@ -137,7 +142,7 @@ impl Upstream {
                 resend_every *= 2;
             }
             let wake = end.min(resend_at).saturating_sub(now);
-            let Ok(received) = timeout(wake, socket.recv(&mut buffer)).await else { continue };
+            let Ok(received) = timeout(wake, receive(&socket, &mut buffer)).await else { continue };
             let length = received.map_err(|error| said(&error))?;
             let left = end.saturating_sub(elapsed());
             if self.take(asked, &buffer[..length], &socket, left).await.map_err(|error| said(&error))? {
@@ -196,6 +201,15 @@ async fn send_open(socket: &UdpSocket, asked: &[Asked]) -> io::Result<()> {
         socket.send(&one.question.bytes).await?;
     }
     Ok(())
+}
+
+/// Waits for a datagram or a refusal: tokio's own `recv` does not wake up for a refusal alone.
+async fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
+    socket
+        .async_io(Interest::READABLE | Interest::ERROR, || {
+            Ok(nix::sys::socket::recv(socket.as_raw_fd(), buffer, MsgFlags::empty())?)
+        })
+        .await
 }
 
 fn connect_udp(address: SocketAddr) -> io::Result<UdpSocket> {

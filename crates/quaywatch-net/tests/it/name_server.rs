@@ -142,18 +142,18 @@ impl Server {
         let mut answer = base(&question);
         fill(&mut answer, query.name(), kind, &said, question.edns.is_some(), tcp);
         let right = answer.to_vec().unwrap();
-        match said {
-            Say::Silence => Vec::new(),
-            Say::Forged(_) => {
-                let mut wrong_id = right.clone();
-                wrong_id[0] ^= 0x55;
-                let mut other = base(&question);
-                other.queries[0].set_name(Name::from_ascii("other.test.").unwrap());
-                other.metadata.response_code = ResponseCode::NXDomain;
-                vec![wrong_id, other.to_vec().unwrap(), b"nonsense".to_vec(), right]
-            }
-            _ => vec![right],
+        if matches!(said, Say::Silence) {
+            return Vec::new();
         }
+        if !matches!(said, Say::Forged(_)) {
+            return vec![right];
+        }
+        let mut wrong_id = right.clone();
+        wrong_id[0] ^= 0x55;
+        let mut other = base(&question);
+        other.queries[0].set_name(Name::from_ascii("other.test.").unwrap());
+        other.metadata.response_code = ResponseCode::NXDomain;
+        vec![wrong_id, other.to_vec().unwrap(), b"nonsense".to_vec(), right]
     }
 }
 

@@ -161,13 +161,10 @@ async fn one_sick_upstream_never_decides() {
     .collect();
     for sick in sick.iter().map(|server| server.address).chain([dead]) {
         for upstreams in [[sick, good.address], [good.address, sick]] {
-            let resolver = resolver(&upstreams, &Shifted::new());
-            for (name, within_us) in [("four.test", 1_000_000), ("alias.test", 250_000)] {
-                // The second time it is known who is silent, and nobody waits for that one first.
-                let answer = resolver.resolve(name, IpFamily::Any, LIMIT).await;
-                assert_eq!(answer.outcome, ErrorCode::Ok, "{answer:?}");
-                assert!(answer.took_us < within_us, "{name} through {sick}: {} us", answer.took_us);
-            }
+            let answer =
+                resolver(&upstreams, &Shifted::new()).resolve("four.test", IpFamily::Any, LIMIT).await;
+            assert_eq!(texts(&answer), ["192.0.2.4"], "{answer:?}");
+            assert!(answer.took_us < 1_000_000, "{} us", answer.took_us);
         }
         // And its silence or errors do not weaken the other's "no".
         let answer = resolver(&[sick, good.address], &Shifted::new())
@@ -178,13 +175,24 @@ async fn one_sick_upstream_never_decides() {
 }
 
 #[tokio::test]
+async fn a_silent_upstream_is_not_waited_for_twice() {
+    let (silent, good) = (NameServer::start(|_, _| Say::Silence), NameServer::start(say));
+    let resolver = resolver(&[silent.address, good.address], &Shifted::new());
+    for (name, asked) in [("four.test", true), ("alias.test", false)] {
+        assert_eq!(resolver.resolve(name, IpFamily::Ipv4, LIMIT).await.outcome, ErrorCode::Ok);
+        assert_eq!(silent.count(name) > 0, asked, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn an_upstream_that_nobody_runs_is_known_at_once() {
     let dead = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for family in [IpFamily::Any, IpFamily::Ipv4] {
         let answer = resolver(&[dead], &Shifted::new()).resolve("four.test", family, LIMIT).await;
         let detail = Some(format!("{dead} is unreachable").into());
         assert_eq!((answer.outcome, answer.detail), (ErrorCode::SelfDns, detail));
-        assert!(answer.took_us < 250_000, "{} us", answer.took_us);
+        // Without word of the refusal it would take until the first resend, half a second.
+        assert!(answer.took_us < 450_000, "{} us", answer.took_us);
     }
 }
 
@@ -326,7 +334,7 @@ async fn while_nobody_answers_the_last_good_addresses_are_used_for_a_day() {
     until("knowing it", async || resolver.stats().down.read() == 1).await;
     clock.advance(Duration::from_secs(2));
     let answer = ask("four.test").await;
-    assert!(answer.stale && answer.took_us < 300_000, "{answer:?}");
+    assert!(answer.stale && answer.took_us < 400_000, "{answer:?}");
 
     clock.advance(Duration::from_secs(24 * 3_600));
     let answer = ask("four.test").await;

@@ -34,6 +34,15 @@ impl Family {
         if ip.to_canonical().is_ipv4() { Self::V4 } else { Self::V6 }
     }
 
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::V4 => Self::V6,
+            Self::V6 => Self::V4,
+        }
+    }
+
     const fn index(self) -> usize {
         match self {
             Self::V4 => 0,
@@ -43,12 +52,14 @@ impl Family {
 }
 
 /// What a look at the anchors of one family saw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Look {
-    /// How many anchors there are.
-    pub anchors: usize,
     /// How many answered, with whatever.
     pub answered: usize,
+    /// How many did not, but have before.
+    pub silent: usize,
+    /// How many never did: some routers answer nobody.
+    pub mute: usize,
 }
 
 /// What is to be made of a failure.
@@ -62,13 +73,15 @@ pub enum Opinion {
     Look,
 }
 
-/// A change in what the location can see.
+/// What follows from a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// No family has an anchor that answers.
+    /// Neither family has an anchor that answers.
     Lost,
     /// One has again.
     Back,
+    /// Before the location is called blind, look at this family too.
+    LookAt(Family),
 }
 
 /// What is known of the watcher's own network.
@@ -80,62 +93,77 @@ pub struct Health {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Known {
-    looked: Option<(BootTime, bool)>,
-    /// Something beyond this machine last answered in this family.
-    answered: Option<BootTime>,
-    /// The last look is not to be trusted any more.
-    doubted: bool,
+    looked: Option<(BootTime, Sight)>,
+    /// A target beyond our links has answered.
+    reached: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    Clear,
+    Dead,
+    /// There is nothing to look at.
+    Unproven,
 }
 
 impl Health {
     /// Whose fault a failure in `family` is, as far as is known at `now`.
     #[must_use]
     pub fn opinion(&self, family: Family, now: BootTime) -> Opinion {
-        let known = &self.families[family.index()];
-        match known.looked {
-            Some((at, alive)) if !known.doubted && now.since(at) < LOOK_LASTS => {
-                if alive {
-                    Opinion::TheirFault
-                } else {
-                    Opinion::OurFault
-                }
-            }
-            Some(_) | None => Opinion::Look,
+        match self.fresh(family, now) {
+            Some(Sight::Clear | Sight::Unproven) => Opinion::TheirFault,
+            Some(Sight::Dead) => Opinion::OurFault,
+            None => Opinion::Look,
         }
     }
 
-    /// Takes what a look saw.
+    /// Takes what a look saw. An anchor that never answered is mute rather than dead once a target has answered: it
+    /// does not take part. Before that, nothing at all has answered, and it speaks for a dead network.
     pub fn looked(&mut self, family: Family, look: Look, now: BootTime) -> Option<Change> {
-        let alive = look.anchors == 0 || look.answered > 0;
         let known = &mut self.families[family.index()];
-        known.looked = Some((now, alive));
-        known.doubted = false;
-        if alive {
-            self.families[family.index()].answered = Some(now);
-            return self.sees();
+        let dead = look.silent + if known.reached { 0 } else { look.mute };
+        let sight = match (look.answered, dead) {
+            (0, 0) => Sight::Unproven,
+            (0, _) => Sight::Dead,
+            _ => Sight::Clear,
+        };
+        known.looked = Some((now, sight));
+        match sight {
+            Sight::Clear => self.sees(),
+            Sight::Unproven => None,
+            Sight::Dead if self.blind => None,
+            Sight::Dead => match self.fresh(family.other(), now) {
+                Some(Sight::Clear) => None,
+                Some(Sight::Dead | Sight::Unproven) => {
+                    self.blind = true;
+                    Some(Change::Lost)
+                }
+                None => Some(Change::LookAt(family.other())),
+            },
         }
-        let other_sees =
-            Family::ALL.iter().any(|other| *other != family && self.has_answered_lately(*other, now));
-        (!self.blind && !other_sees).then(|| {
-            self.blind = true;
-            Change::Lost
-        })
     }
 
     /// A target beyond this machine and its links answered in `family`: the network works.
-    pub fn answered(&mut self, family: Family, now: BootTime) -> Option<Change> {
+    pub fn reached(&mut self, family: Family) -> Option<Change> {
         let known = &mut self.families[family.index()];
-        known.answered = Some(now);
-        if let Some((_, alive @ false)) = &mut known.looked {
-            *alive = true;
+        known.reached = true;
+        if let Some((_, sight @ Sight::Dead)) = &mut known.looked {
+            *sight = Sight::Clear;
         }
-        if self.blind { self.sees() } else { None }
+        self.sees()
     }
 
-    /// The last looks are not to be trusted: many fail at once. The next failure looks again.
+    /// Whether [`Health::reached`] would tell something new: asked for every success, so that few need the answer to
+    /// "is that beyond our links?".
+    #[must_use]
+    pub const fn wants_reached(&self, family: Family) -> bool {
+        self.blind || !self.families[family.index()].reached
+    }
+
+    /// The last looks are not to be trusted: many fail at once, or the machine slept. The next failure looks again.
     pub fn doubt(&mut self) {
         for known in &mut self.families {
-            known.doubted = true;
+            known.looked = None;
         }
     }
 
@@ -149,10 +177,9 @@ impl Health {
         std::mem::take(&mut self.blind).then_some(Change::Back)
     }
 
-    /// Within the time of two looks: a family that nobody dials says nothing.
-    fn has_answered_lately(&self, family: Family, now: BootTime) -> bool {
-        let known = &self.families[family.index()];
-        known.answered.is_some_and(|at| now.since(at) < 2 * LOOK_LASTS)
+    fn fresh(&self, family: Family, now: BootTime) -> Option<Sight> {
+        let (at, sight) = self.families[family.index()].looked?;
+        (now.since(at) < LOOK_LASTS).then_some(sight)
     }
 }
 
@@ -237,9 +264,10 @@ fn network(ip: IpAddr) -> u64 {
 mod tests {
     use super::*;
 
-    const DEAD: Look = Look { anchors: 2, answered: 0 };
-    const ALIVE: Look = Look { anchors: 2, answered: 1 };
-    const NO_ANCHORS: Look = Look { anchors: 0, answered: 0 };
+    const DEAD: Look = Look { answered: 0, silent: 2, mute: 0 };
+    const ALIVE: Look = Look { answered: 1, silent: 1, mute: 0 };
+    const MUTE: Look = Look { answered: 0, silent: 0, mute: 1 };
+    const NO_ANCHORS: Look = Look { answered: 0, silent: 0, mute: 0 };
 
     fn at(ms: u64) -> BootTime {
         BootTime(ms * 1_000)
@@ -258,11 +286,13 @@ mod tests {
     #[test]
     fn all_anchors_dead_means_that_we_cannot_see() {
         let mut health = Health::default();
-        assert_eq!(health.looked(Family::V4, DEAD, at(10_000)), Some(Change::Lost));
-        assert_eq!(health.opinion(Family::V4, at(10_001)), Opinion::OurFault);
-        assert_eq!(health.looked(Family::V4, DEAD, at(13_000)), None, "told once");
-        assert_eq!(health.looked(Family::V4, ALIVE, at(16_000)), Some(Change::Back));
-        assert_eq!(health.opinion(Family::V4, at(16_001)), Opinion::TheirFault);
+        assert_eq!(health.looked(Family::V4, DEAD, at(10_000)), Some(Change::LookAt(Family::V6)));
+        assert_eq!(health.looked(Family::V6, NO_ANCHORS, at(10_100)), None);
+        assert_eq!(health.opinion(Family::V4, at(10_101)), Opinion::OurFault);
+        assert_eq!(health.looked(Family::V4, DEAD, at(13_000)), Some(Change::Lost));
+        assert_eq!(health.looked(Family::V4, DEAD, at(16_000)), None, "told once");
+        assert_eq!(health.looked(Family::V4, ALIVE, at(19_000)), Some(Change::Back));
+        assert_eq!(health.opinion(Family::V4, at(19_001)), Opinion::TheirFault);
     }
 
     #[test]
@@ -273,19 +303,38 @@ mod tests {
     }
 
     #[test]
+    fn an_anchor_that_never_answered_speaks_only_until_a_target_does() {
+        let mut health = Health::default();
+        health.looked(Family::V4, MUTE, at(10_000));
+        assert_eq!(health.opinion(Family::V4, at(10_001)), Opinion::OurFault, "nothing has ever answered");
+        assert!(health.wants_reached(Family::V4));
+        health.reached(Family::V4);
+        assert!(!health.wants_reached(Family::V4));
+        health.looked(Family::V4, MUTE, at(20_000));
+        assert_eq!(
+            health.opinion(Family::V4, at(20_001)),
+            Opinion::TheirFault,
+            "a router that answers nobody"
+        );
+    }
+
+    #[test]
     fn one_family_alone_does_not_blind_a_location() {
         let mut health = Health::default();
-        health.answered(Family::V4, at(10_000));
-        assert_eq!(health.looked(Family::V6, DEAD, at(11_000)), None);
-        assert_eq!(health.opinion(Family::V6, at(11_001)), Opinion::OurFault);
-        assert_eq!(health.looked(Family::V4, DEAD, at(14_000)), Some(Change::Lost), "now both");
+        assert_eq!(health.looked(Family::V6, DEAD, at(11_000)), Some(Change::LookAt(Family::V4)));
+        assert_eq!(health.looked(Family::V4, ALIVE, at(11_100)), None);
+        assert_eq!(health.opinion(Family::V6, at(11_101)), Opinion::OurFault);
+        let look_again = Some(Change::LookAt(Family::V6));
+        assert_eq!(health.looked(Family::V4, DEAD, at(14_050)), look_again, "the look at IPv6 is old");
+        assert_eq!(health.looked(Family::V6, DEAD, at(14_100)), Some(Change::Lost), "now both");
     }
 
     #[test]
     fn a_target_that_answers_proves_more_than_a_look() {
         let mut health = Health::default();
-        health.looked(Family::V4, DEAD, at(10_000));
-        assert_eq!(health.answered(Family::V4, at(10_500)), Some(Change::Back));
+        health.looked(Family::V6, DEAD, at(10_000));
+        assert_eq!(health.looked(Family::V4, DEAD, at(10_001)), Some(Change::Lost));
+        assert_eq!(health.reached(Family::V4), Some(Change::Back));
         assert_eq!(health.opinion(Family::V4, at(10_501)), Opinion::TheirFault);
     }
 

@@ -1,0 +1,285 @@
+//! From what a flight saw to results: whose fault it is, who gets it, and when it leaves.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use quaywatch_core::health::{self, Family, LOOK_LASTS, Look, Opinion};
+use quaywatch_core::schedule::Millis;
+use quaywatch_core::verdict::proves_our_network;
+use quaywatch_core::{Attempt, CheckResult, ErrorCode, ResultFlags, Verdict};
+
+use super::Machine;
+use super::flight::{Observation, Token};
+use super::roster::{NONE, Stage};
+use crate::sink::{Batch, Sight};
+
+/// A look that takes longer than this is not coming back; somebody of our own is stuck.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
+
+/// Results in a batch at most: more at once only make the receiver's memory jump.
+const BATCH_MOST: usize = 4_096;
+
+/// How long a failure may wait for others to leave with it.
+const URGENT_AFTER: Duration = Duration::from_millis(5);
+
+impl Machine {
+    /// The check went well.
+    pub(super) fn end_good(&mut self, token: Token, seen: Observation, ip: Option<IpAddr>) {
+        if let Some(ip) = ip {
+            self.note_reached(ip);
+            if let Some(flight) = self.flights.get(token)
+                && flight.name != NONE
+            {
+                let name = flight.name;
+                self.names.good(name, ip);
+            }
+        }
+        self.end(token, seen);
+    }
+
+    /// Nobody wants to know any more.
+    pub(super) fn end_unseen(&mut self, token: Token) {
+        if let Some(flight) = self.flights.get(token) {
+            flight.decided = true;
+            if flight.pending == 0 {
+                self.close(token);
+            }
+        }
+    }
+
+    /// Ends a check that could not dial.
+    pub(super) fn end_undialled(&mut self, key: u32, flight: Option<Token>, seen: Observation) {
+        match flight {
+            Some(token) => self.end(token, seen),
+            None => self.conclude_for(key, &seen, false),
+        }
+    }
+
+    /// Before a failure counts that could be our own network's: let the anchors prove that it is not.
+    pub(super) fn prove(&mut self, token: Token, mut seen: Observation) {
+        let Some(flight) = self.flights.get(token) else { return };
+        let key = flight.key;
+        let attempts = seen.evidence.as_deref().map_or(&[][..], |evidence| &evidence.attempts);
+        let Some(deciding) = attempts.first() else { return self.end_good(token, seen, None) };
+        let ip = deciding.address.ip();
+        if deciding.error_code == ErrorCode::Ok {
+            return self.end_good(token, seen, Some(ip));
+        }
+        let family = Family::of(ip);
+        if !self.needs_proof(key, seen.code, attempts) {
+            return self.end(token, seen);
+        }
+        match self.health.opinion(family, self.now.boot) {
+            Opinion::TheirFault => self.end(token, seen),
+            Opinion::OurFault => {
+                self.blame_us(&mut seen, family);
+                self.end(token, seen);
+            }
+            Opinion::Look => {
+                let look = self.looks.of(family);
+                look.wanted = true;
+                look.held.push(token);
+                if let Some(flight) = self.flights.get(token) {
+                    flight.held = Some(Box::new(seen));
+                }
+            }
+        }
+    }
+
+    fn needs_proof(&mut self, key: u32, code: ErrorCode, attempts: &[Attempt]) -> bool {
+        let deciding = &attempts[0];
+        let ip = deciding.address.ip();
+        match deciding.error_code.verdict() {
+            // Already our own fault, or not even tried.
+            Verdict::Unknown | Verdict::Blocked => return false,
+            Verdict::Up | Verdict::Degraded | Verdict::Down => {}
+        }
+        let in_family = |attempt: &&Attempt| Family::of(attempt.address.ip()) == Family::of(ip);
+        let is_proven =
+            attempts.iter().filter(in_family).any(|attempt| proves_our_network(attempt.error_code));
+        let begins_to_fail = code.verdict() == Verdict::Down && !self.roster.entry(key).failing;
+        if is_proven && !begins_to_fail {
+            return false;
+        }
+        if self.ports.anchors.is_near(ip, self.now.boot) {
+            return false;
+        }
+        let window = 2 * self.roster.usual_interval();
+        if begins_to_fail && self.suspicion.failed(ip, self.now.boot, self.roster.len(), window) {
+            tracing::warn!(
+                "most monitors fail at once in several networks: looking at our own network first"
+            );
+            self.health.doubt();
+        }
+        !is_proven || self.suspicion.is_raised(self.now.boot, window)
+    }
+
+    fn blame_us(&self, seen: &mut Observation, family: Family) {
+        self.stats.blamed_on_us.inc();
+        seen.code = ErrorCode::SelfNetwork;
+        seen.latency_us = None;
+        if let Some(evidence) = &mut seen.evidence {
+            evidence.detail = Some(format!("no anchor answers: {}", self.ports.anchors.describe(family)));
+        }
+    }
+
+    /// Someone beyond our links answered.
+    fn note_reached(&mut self, ip: IpAddr) {
+        let family = Family::of(ip);
+        if self.health.wants_reached(family) && !self.ports.anchors.is_near(ip, self.now.boot) {
+            let change = self.health.reached(family);
+            self.note_change(change);
+        }
+    }
+
+    fn note_change(&mut self, change: Option<health::Change>) {
+        let at = self.now.at;
+        match change {
+            None => {}
+            Some(health::Change::Lost) => {
+                tracing::warn!("no anchor answers: this location cannot see");
+                self.leaving.sight.push(Sight::Lost { at, code: ErrorCode::SelfNetwork });
+                self.leaving.urgent = true;
+            }
+            Some(health::Change::Back) => {
+                tracing::info!("this location sees again");
+                self.leaving.sight.push(Sight::Back { at });
+                self.leaving.urgent = true;
+            }
+            Some(health::Change::LookAt(family)) => self.looks.of(family).wanted = true,
+        }
+    }
+
+    /// Begins the looks that are wanted; while the location is blind, it looks by itself.
+    pub(super) fn look(&mut self) {
+        let now = self.now.boot;
+        for family in Family::ALL {
+            let is_blind = self.health.is_blind();
+            let look = self.looks.of(family);
+            let is_overdue = look.begun.is_some_and(|begun| now.since(begun) > LOOK_LIMIT);
+            if is_overdue {
+                self.looked(family, Look { silent: 1, ..Look::default() });
+                continue;
+            }
+            let again = is_blind && now.since(look.last) >= LOOK_LASTS;
+            if look.begun.is_none() && (look.wanted || again) {
+                look.wanted = false;
+                look.begun = Some(now);
+                look.last = now;
+                self.stats.anchor_looks.inc();
+                self.ports.anchors.look(family);
+            }
+        }
+    }
+
+    /// A look came back: those who waited for it go on.
+    pub(super) fn looked(&mut self, family: Family, look: Look) {
+        let own = self.looks.of(family);
+        if own.begun.take().is_none() {
+            return;
+        }
+        let held = std::mem::take(&mut own.held);
+        let change = self.health.looked(family, look, self.now.boot);
+        self.note_change(change);
+        for token in held {
+            let Some(mut seen) = self.flights.get(token).and_then(|flight| flight.held.take()) else {
+                continue;
+            };
+            if self.health.opinion(family, self.now.boot) == Opinion::OurFault {
+                self.blame_us(&mut seen, family);
+            }
+            self.end(token, *seen);
+        }
+    }
+
+    /// Gives a flight's outcome to its monitor and to those who ride along.
+    pub(super) fn end(&mut self, token: Token, seen: Observation) {
+        let Some(flight) = self.flights.get(token) else { return };
+        let key = std::mem::replace(&mut flight.key, NONE);
+        let riders = std::mem::take(&mut flight.riders);
+        let (place, group) = (token.place(), flight.group);
+        flight.decided = true;
+        if flight.pending == 0 {
+            self.close(token);
+        }
+        if key != NONE {
+            self.conclude_for(key, &seen, false);
+        }
+        for rider in &riders {
+            self.conclude_for(*rider, &seen, true);
+        }
+        if let Some(group) = self.sharing.group_mut(group)
+            && (group.flight == place || group.flight == NONE)
+        {
+            group.flight = NONE;
+            group.seen = Some(Box::new(seen));
+        }
+    }
+
+    /// One monitor's result.
+    pub(super) fn conclude_for(&mut self, key: u32, seen: &Observation, shared: bool) {
+        let entry = self.roster.entry_mut(key);
+        entry.stage = Stage::Idle;
+        entry.flight = NONE;
+        entry.skips = 0;
+        entry.failing = seen.code.verdict() == Verdict::Down;
+        let (due, again) = (entry.due, std::mem::take(&mut entry.again));
+        if shared {
+            self.stats.shared.inc();
+        }
+        self.push(key, due, seen, if shared { ResultFlags::SHARED } else { ResultFlags::default() });
+        if again {
+            self.put_sooner(key, self.now.ms + 1);
+        }
+    }
+
+    /// The result of a slot that went by.
+    pub(super) fn tell_skipped(&mut self, key: u32, slot: Millis, seen: &Observation) {
+        self.push(key, slot, seen, ResultFlags::default());
+    }
+
+    fn push(&mut self, key: u32, due: Millis, seen: &Observation, flags: ResultFlags) {
+        let is_extra = !self.roster.grid(key).has(due) || self.timeline.is_shifted(due);
+        let flags = flags.with(seen.flags);
+        let leaving = &mut self.leaving;
+        if leaving.results.is_empty() {
+            leaving.since = self.now.boot;
+        }
+        leaving.urgent |= seen.code != ErrorCode::Ok;
+        leaving.results.push(CheckResult {
+            monitor: self.roster.entry(key).id(),
+            slot: self.timeline.slot(due),
+            location: self.config.location,
+            code: seen.code,
+            flags: if is_extra { flags.with(ResultFlags::RECHECK) } else { flags },
+            syn_retransmits: seen.syn_retransmits,
+            latency_us: seen.latency_us,
+            dns_us: seen.dns_us,
+            elapsed_us: seen.elapsed_us,
+            evidence: seen.evidence.clone(),
+        });
+        self.stats.results[usize::from(seen.code.number())].inc();
+    }
+
+    /// Hands results over: failures within two ticks, the rest when some have come together.
+    pub(super) fn deliver(&mut self, all: bool) {
+        let leaving = &mut self.leaving;
+        let now = self.now.boot;
+        if leaving.results.is_empty() && leaving.sight.is_empty() {
+            return;
+        }
+        let is_time = all
+            || leaving.urgent && now.since(leaving.last) >= URGENT_AFTER
+            || now.since(leaving.since) >= self.config.batch_after
+            || leaving.results.len() >= BATCH_MOST;
+        if !is_time {
+            return;
+        }
+        let room = leaving.results.len();
+        let results = std::mem::replace(&mut leaving.results, Vec::with_capacity(room));
+        let sight = std::mem::take(&mut leaving.sight);
+        (leaving.urgent, leaving.last) = (false, now);
+        self.stats.batches.inc();
+        self.sink.deliver(Batch { location: self.config.location, at: self.now.at, results, sight });
+    }
+}

@@ -145,19 +145,22 @@ fn milliseconds(us: u32) -> String {
 /// plugins number them (0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN).
 #[must_use]
 pub fn exit_status(verdicts: impl IntoIterator<Item = Verdict>) -> u8 {
-    const fn rank(verdict: Verdict) -> u8 {
-        match verdict {
-            Verdict::Up => 0,
-            Verdict::Degraded => 1,
-            Verdict::Unknown | Verdict::Blocked => 2,
-            Verdict::Down => 3,
-        }
-    }
-    match verdicts.into_iter().map(rank).max().unwrap_or(0) {
+    match verdicts.into_iter().map(exit_rank).max().unwrap_or(0) {
         0 => 0,
         1 => 1,
         2 => 3,
         _ => 2,
+    }
+}
+
+/// The order in which verdicts count for the exit status, the worst highest.
+#[must_use]
+pub const fn exit_rank(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Up => 0,
+        Verdict::Degraded => 1,
+        Verdict::Unknown | Verdict::Blocked => 2,
+        Verdict::Down => 3,
     }
 }
 

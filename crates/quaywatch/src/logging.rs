@@ -6,6 +6,7 @@ use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
 use crate::arguments::LogFormat;
+use crate::terminal;
 
 /// Begins logging. Directives that cannot be read are an error of usage.
 pub(crate) fn start(filter: &str, format: LogFormat) -> Result<(), String> {
@@ -15,8 +16,7 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> Result<(), String> {
     match format {
         LogFormat::Json => builder.json().flatten_event(true).init(),
         LogFormat::Text => {
-            let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-            builder.with_ansi(colour).init();
+            builder.with_ansi(terminal::wants_colour(std::io::stderr().is_terminal())).init();
         }
     }
     Ok(())

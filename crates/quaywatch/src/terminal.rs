@@ -18,10 +18,10 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     let is_check = std::env::args_os().nth(1).is_some_and(|word| word == "check");
     // A closed pipe is no reason to fail differently.
     let _ = error.print();
-    match error.kind() {
-        clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        _ if is_check => ExitCode::from(CHECK_UNKNOWN),
-        _ => ExitCode::from(USAGE),
+    if error.exit_code() == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(if is_check { CHECK_UNKNOWN } else { USAGE })
     }
 }
 
@@ -61,6 +61,16 @@ pub(crate) fn print(text: &str) {
     if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
         std::process::exit(0);
     }
+}
+
+/// Prints text to standard error.
+pub(crate) fn say(text: &str) {
+    let _ = anstream::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Whether colour belongs there: on a terminal, unless `NO_COLOR` says otherwise (no-color.org).
+pub(crate) fn wants_colour(is_terminal: bool) -> bool {
+    is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Prints an error to standard error.

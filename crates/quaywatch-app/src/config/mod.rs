@@ -24,7 +24,8 @@ use quaywatch_store::records::AcceptedConfig;
 
 pub use channels::ChannelConfig;
 pub use diff::diff;
-pub use file::{Outside, hash, read, read_with};
+pub use file::{Outside, hash, read, read_known, read_with};
+pub(crate) use secrets::Sources;
 pub use render::{Look, render};
 pub use server::{LogFormat, Server};
 

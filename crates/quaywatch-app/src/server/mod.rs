@@ -1,0 +1,257 @@
+//! The server as a whole: its parts made, wired together, kept in step with its file, and ended in order.
+//!
+//! Start: read the file → open the store → decide which configuration runs → write what changed → engine and runner.
+//! A file with errors never stops a server that ran before: the last accepted configuration goes on, and log, metrics
+//! and `/readyz` say so.
+
+mod channels;
+mod choose;
+mod parts;
+mod watch;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use quaywatch_core::{AccountId, Clock};
+use quaywatch_net::SystemClock;
+use quaywatch_store::records::{Applied, ChangeSet};
+use quaywatch_store::{SqliteStore, Store, StoreError};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{self, Config, Look};
+use crate::observe::{ConfigState, EngineSource, Observatory, RunnerSource, StoreSource};
+use choose::{Choice, File};
+use parts::Parts;
+use watch::{FileWatch, LOOK_EVERY};
+
+/// Where data is kept where nobody says otherwise.
+pub const DEFAULT_DATA_DIR: &str = "data";
+
+/// Where the server listens where nobody says otherwise.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// What the command line and the environment say; both win over the file.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The configuration file.
+    pub config: Option<PathBuf>,
+    /// The directory of the database.
+    pub data_dir: Option<PathBuf>,
+    /// Where to listen.
+    pub listen: Option<SocketAddr>,
+    /// Threads that check.
+    pub probe_threads: Option<usize>,
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The file cannot be used, and there is none before it that could.
+    #[error("{0}")]
+    Config(String),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The machine refuses something.
+    #[error("{what}: {error}")]
+    Machine {
+        /// What was tried.
+        what: &'static str,
+        /// What the machine said.
+        error: std::io::Error,
+    },
+}
+
+/// A running server.
+pub struct Server {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    observatory: Arc<Observatory>,
+    file: Option<PathBuf>,
+    listen: SocketAddr,
+    /// Reloads come one after the other.
+    parts: Mutex<Option<Parts>>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("listen", &self.listen).field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Starts everything but the listener. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`], in words for people.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let file = options.config.as_deref().map(File::read);
+        let data_dir = data_dir(&options, file.as_ref());
+        let store: Arc<dyn Store> = SqliteStore::open_serving(&data_dir, Arc::clone(&clock))?;
+        let accepted = store.system().accepted_config().await?;
+        let choice = choose::choose(file, accepted, clock.now()).map_err(StartError::Config)?;
+        if let Some(told) = &choice.told {
+            told.log();
+        }
+        let observatory = Arc::new(Observatory::default());
+        observatory.add(Arc::new(StoreSource(Arc::clone(&store))));
+        let server = Self {
+            listen: options.listen.or(choice.config.server.listen).unwrap_or(DEFAULT_LISTEN),
+            file: options.config.clone(),
+            store,
+            clock,
+            observatory,
+            parts: Mutex::new(None),
+        };
+        server.take(&choice).await?;
+        let parts = Parts::start(&choice.config, &options, &server.store, &server.clock).await?;
+        server.observatory.add(Arc::new(EngineSource(parts.engine_stats())));
+        server.observatory.add(Arc::new(RunnerSource(parts.runner_stats())));
+        parts.observe(&server.observatory);
+        *server.parts.lock().await = Some(parts);
+        server.settle(choice);
+        tracing::info!(data_dir = %data_dir.display(), "watching");
+        Ok(server)
+    }
+
+    /// Where the listener belongs.
+    #[must_use]
+    pub const fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// What the server says of itself.
+    #[must_use]
+    pub fn observatory(&self) -> Arc<Observatory> {
+        Arc::clone(&self.observatory)
+    }
+
+    /// Reads the file again. What did not change keeps its phase and its streaks; a file with errors changes nothing.
+    pub async fn reload(&self) {
+        let Some(path) = &self.file else {
+            tracing::info!("there is no configuration file to read again");
+            return;
+        };
+        let file = File::read(path);
+        match file.config() {
+            Err(refused) => {
+                refused.log();
+                self.observatory.readiness.refused(refused.state(self.clock.now()));
+            }
+            Ok(config) => {
+                if let Err(error) = self.replace(&config, &file).await {
+                    tracing::error!(%error, "the configuration could not be written; the old one stays");
+                }
+            }
+        }
+    }
+
+    async fn replace(&self, config: &Config, file: &File) -> Result<(), StoreError> {
+        let mut parts = self.parts.lock().await;
+        let applied = self.apply(config, Some(file)).await?;
+        tracing::info!(
+            monitors = config.monitors.len(),
+            changed = applied.monitors.len(),
+            removed = applied.removed_monitors.len(),
+            "configuration accepted"
+        );
+        if let Some(parts) = parts.as_mut() {
+            parts.reload(config, applied, &self.store).await?;
+        }
+        self.observe(config);
+        self.observatory.readiness.accepted(ConfigState::Fresh { since: self.clock.now() });
+        warn(config, file.text());
+        Ok(())
+    }
+
+    /// Looks at the file each second, and reads it again when it changed, until `stop`.
+    pub async fn watch_file(&self, stop: CancellationToken) {
+        let Some(path) = &self.file else { return };
+        let mut watch = FileWatch::new(path);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            if watch.look() {
+                self.reload().await;
+            }
+        }
+    }
+
+    /// Ends checks, writes what was judged, and closes the store.
+    pub async fn shutdown(&self) {
+        if let Some(parts) = self.parts.lock().await.take() {
+            parts.shutdown().await;
+        }
+        if let Err(error) = self.store.system().close().await {
+            tracing::warn!(%error, "the store was not closed cleanly");
+        }
+    }
+
+    /// Writes what a chosen configuration changes, unless it is the one that is stored.
+    async fn take(&self, choice: &Choice) -> Result<(), StoreError> {
+        if choice.is_stored {
+            self.store.system().declare_locations(choice.config.locations.clone()).await?;
+            return Ok(());
+        }
+        self.apply(&choice.config, choice.file.as_ref()).await.map(drop)
+    }
+
+    async fn apply(&self, config: &Config, file: Option<&File>) -> Result<Applied, StoreError> {
+        self.store.system().declare_locations(config.locations.clone()).await?;
+        let account = self.store.account(AccountId::DEFAULT);
+        let changes: ChangeSet = config::diff(config, &account.monitors().await?, &account.channels().await?);
+        let now = self.clock.now();
+        let applied = account.apply(changes, now).await?;
+        if let Some(text) = file.and_then(File::text) {
+            self.store.system().accept_config(config.accepted(text, now)).await?;
+        }
+        Ok(applied)
+    }
+
+    fn settle(&self, choice: Choice) {
+        self.observe(&choice.config);
+        warn(&choice.config, choice.file.as_ref().and_then(File::text));
+        match choice.state {
+            state @ ConfigState::Stale { .. } => self.observatory.readiness.refused(state),
+            state => self.observatory.readiness.accepted(state),
+        }
+    }
+
+    fn observe(&self, config: &Config) {
+        *self.observatory.metrics_token.write().expect("no holder of this lock panics") =
+            config.server.metrics_token.clone();
+    }
+}
+
+/// Shows what works but is probably not meant.
+fn warn(config: &Config, text: Option<&str>) {
+    if config.warnings.warnings() > 0 {
+        let shown = config::render(&config.warnings, text.unwrap_or_default(), &config.path, Look::default());
+        tracing::warn!("the configuration has warnings:\n{shown}");
+    }
+}
+
+fn data_dir(options: &Options, file: Option<&File>) -> PathBuf {
+    options
+        .data_dir
+        .clone()
+        .or_else(|| file.and_then(File::data_dir))
+        .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR))
+}
+
+/// The data directory that a file names, if it does: for commands that only read.
+///
+/// # Errors
+/// Where the file cannot be read at all, in words for people.
+pub fn data_dir_of(path: &Path) -> Result<Option<PathBuf>, String> {
+    let file = File::read(path);
+    if file.text().is_none() {
+        return Err(format!("cannot read {}: {}", path.display(), file.unreadable()));
+    }
+    Ok(file.data_dir())
+}

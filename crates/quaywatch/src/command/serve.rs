@@ -1,0 +1,113 @@
+//! `quaywatch serve`: wires server and listener, obeys signals, shuts down softly, then hard.
+//!
+//! SIGTERM and SIGINT end it: checks stop, what is judged is committed, open requests finish. A second one ends it at
+//! once; nothing is lost then either. SIGHUP reads the file again.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use quaywatch_app::server::{Options, Server};
+use quaywatch_web::{Limits, Listener};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::arguments::Serve;
+use crate::{logging, terminal};
+
+/// Worker threads of tokio: lookups, dialogues, delivery and the listener need little; the cores belong to the checks.
+const WORKERS: usize = 2;
+
+pub(crate) fn run(arguments: Serve) -> ExitCode {
+    if let Err(error) = logging::start(&arguments.log, arguments.log_format) {
+        terminal::complain(&error);
+        return ExitCode::from(terminal::USAGE);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return terminal::fail(&format!("cannot start: {error}")),
+    };
+    let served = runtime.block_on(serve(arguments));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => terminal::fail(&error),
+    }
+}
+
+async fn serve(arguments: Serve) -> Result<(), String> {
+    let mut signals = Signals::listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
+    let options = Options {
+        config: arguments.config,
+        data_dir: arguments.data_dir,
+        listen: arguments.listen,
+        probe_threads: arguments.probe_threads.map(usize::from),
+    };
+    let server = Server::start(options).await.map_err(|error| error.to_string())?;
+    let listener = Listener::bind(server.listen(), Limits::default()).await.map_err(|error| error.to_string());
+    let listener = match listener {
+        Ok(listener) => listener,
+        Err(error) => {
+            server.shutdown().await;
+            return Err(error);
+        }
+    };
+    if let Ok(address) = listener.address() {
+        tracing::info!(%address, "listening: /metrics, /healthz, /readyz");
+    }
+    let stop = CancellationToken::new();
+    let router = quaywatch_web::router(server.observatory());
+    let served = tokio::spawn(listener.serve(router, stop.clone()));
+
+    let server = Arc::new(server);
+    let watching = tokio::spawn({
+        let (server, stop) = (Arc::clone(&server), stop.clone());
+        async move { server.watch_file(stop).await }
+    });
+    while signals.next().await == Asked::Reload {
+        server.reload().await;
+    }
+    tracing::info!("shutting down");
+    stop.cancel();
+    let soft = async {
+        server.shutdown().await;
+        // Both end by themselves once `stop` is cancelled.
+        let _ = tokio::join!(served, watching);
+    };
+    tokio::select! {
+        () = soft => {}
+        () = async { while signals.next().await == Asked::Reload {} } => tracing::warn!("asked twice: ending at once"),
+    }
+    Ok(())
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.hangup.recv() => Asked::Reload,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.terminate.recv() => Asked::Stop,
+        }
+    }
+}

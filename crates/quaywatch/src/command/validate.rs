@@ -1,0 +1,43 @@
+//! `quaywatch validate FILE`: everything that is wrong with a file, or what it would watch.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use quaywatch_app::config::{self, Config, Look};
+
+use crate::arguments::Validate;
+use crate::terminal;
+
+pub(crate) fn run(arguments: &Validate) -> ExitCode {
+    let name = arguments.file.display().to_string();
+    let text = match std::fs::read_to_string(&arguments.file) {
+        Ok(text) => text,
+        Err(error) => return terminal::fail(&format!("cannot read {name}: {error}")),
+    };
+    let color = terminal::wants_colour(std::io::stderr().is_terminal());
+    match config::read(&text, &name, &|variable| std::env::var(variable).ok()) {
+        Err(problems) => {
+            terminal::say(&config::render(&problems, &text, &name, Look { color }));
+            ExitCode::FAILURE
+        }
+        Ok(config) => {
+            if config.warnings.warnings() > 0 {
+                terminal::say(&config::render(&config.warnings, &text, &name, Look { color }));
+            }
+            if !arguments.quiet {
+                terminal::print(&summary(&name, &config));
+            }
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn summary(name: &str, config: &Config) -> String {
+    let count = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    format!(
+        "{name} is valid: {}, {}, {}\n",
+        count(config.monitors.len(), "monitor"),
+        count(config.channels.len(), "channel"),
+        count(config.locations.len() + 1, "location"),
+    )
+}

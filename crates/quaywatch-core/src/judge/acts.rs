@@ -97,8 +97,12 @@ impl Judge {
         }
     }
 
-    /// The wall clock was set: slots before and after cannot be compared.
+    /// The wall clock was set back: slots before and after cannot be compared. Boundaries of intervals stay where
+    /// they are, so that none overlaps another; everything else begins at the new time at the latest.
     pub(super) fn forget_slots(&mut self, now: Moment) {
+        self.base_from = self.base_from.min(now);
+        self.flaps.last = self.flaps.last.min(now);
+        self.dirty = true;
         for place in self.places.all_mut() {
             place.last_slot = Moment::NEVER;
             place.seen_at = now;

@@ -26,7 +26,7 @@ pub struct Judge {
     pub(super) edge: Moment,
     pub(super) flaps: Flaps,
     pub(super) incident: Incident,
-    /// Checks that were not good since it was last well.
+    /// Failed and slow checks since it was last well.
     pub(super) bad_checks: u32,
     pub(super) base: Base,
     /// The last status that was told.
@@ -271,7 +271,7 @@ impl Judge {
             && self.bad_checks == 0
             && !over_threshold(policy, sighting.latency_us)
             && sighting.slot > place.last_slot
-            && sighting.slot < place.seen_at.plus(policy.freshness())
+            && sighting.slot <= place.seen_at.plus(policy.freshness())
             && !is_late(policy, sighting.slot, now);
         if well {
             place.last_slot = sighting.slot;
@@ -287,8 +287,8 @@ impl Judge {
         if self.paused || is_late(policy, slot, now) || known.is_none_or(|place| slot <= place.last_slot) {
             return;
         }
-        // What fell due before this slot happened before it; what falls due after it is undone by it.
-        self.catch_up(policy, slot.min(now), out);
+        // What fell due before this slot happened before it; what falls due with or after it is undone by it.
+        self.catch_up(policy, slot.min(now).before(), out);
         let finding = Finding::of(policy, code, latency_us);
         let Some(place) = self.places.at_mut(location) else { return };
         let before = *place;
@@ -353,7 +353,7 @@ impl Judge {
 
     fn count_bad_checks(&mut self, finding: Finding) {
         match finding {
-            Finding::Slow(_) | Finding::Failed(_) | Finding::Forbidden(_) => {
+            Finding::Slow(_) | Finding::Failed(_) => {
                 self.bad_checks = self.bad_checks.saturating_add(1);
                 self.dirty |= is_milestone(self.bad_checks);
             }
@@ -364,7 +364,7 @@ impl Judge {
                     self.dirty = true;
                 }
             }
-            Finding::Unseen(_) => {}
+            Finding::Unseen(_) | Finding::Forbidden(_) => {}
         }
     }
 

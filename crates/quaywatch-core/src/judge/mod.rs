@@ -112,7 +112,7 @@ impl Policy {
 }
 
 /// What happens to a monitor.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Input {
     /// A check's result, as far as the judge needs it.
     Observed {
@@ -235,7 +235,7 @@ pub enum Command {
         code: ErrorCode,
         /// The monitor has never been up.
         never_up: bool,
-        /// Failed checks so far.
+        /// Failed (or slow) checks so far. After a crash up to an eighth may be missing.
         failed_checks: u32,
     },
     /// Its cause or severity changed.

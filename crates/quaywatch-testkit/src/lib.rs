@@ -9,6 +9,6 @@ pub mod netns;
 pub mod port;
 pub mod process;
 pub mod random;
-
+pub mod servers;
 pub mod sink;
 pub mod wait;

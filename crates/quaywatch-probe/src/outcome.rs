@@ -29,13 +29,10 @@ impl Failure {
     /// From an entry of the error queue; `errno` is the entry's.
     pub(crate) fn of_icmp(icmp: Icmp, errno: Option<Errno>, own: &mut OwnAddresses) -> Self {
         let ours = icmp.sender.is_some_and(|sender| own.contains(sender));
-        let code = match icmp_means(icmp) {
-            // A neighbour that answers no ARP or neighbour solicitation is told to us by our own kernel, in the
-            // shape of an ICMP answer from our own address: the host is dead, no rule of ours spoke.
-            ErrorCode::HostUnreachable if is_host_unreachable(icmp) => ErrorCode::HostUnreachable,
-            _ if ours => ErrorCode::SelfFirewall,
-            code => code,
-        };
+        // A neighbour that answers no ARP or neighbour solicitation is told to us by our own kernel, in the shape of
+        // an ICMP answer from our own address: the host is dead, no rule of ours spoke.
+        let code =
+            if ours && !is_host_unreachable(icmp) { ErrorCode::SelfFirewall } else { icmp_means(icmp) };
         Self { code, signal: Signal::Icmp, errno, icmp: Some(icmp) }
     }
 
@@ -114,4 +111,78 @@ pub(crate) const fn is_fatal(icmp: Icmp) -> bool {
 /// The name of an errno as people look it up.
 pub(crate) fn errno_name(errno: Errno) -> String {
     format!("{errno:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::sync::Arc;
+
+    use quaywatch_core::Verdict;
+    use quaywatch_net::SystemClock;
+
+    use super::*;
+
+    #[test]
+    fn every_errno_has_its_code() {
+        let cases = [
+            (ErrorCode::TcpRefused, &["ECONNREFUSED"][..]),
+            (ErrorCode::TcpTimeout, &["ETIMEDOUT"]),
+            (ErrorCode::TcpReset, &["ECONNRESET", "ECONNABORTED", "EPIPE"]),
+            (ErrorCode::HostUnreachable, &["EHOSTDOWN", "ENONET", "ENOPROTOOPT", "EPROTO"]),
+            (ErrorCode::SelfFirewall, &["EACCES", "EPERM"]),
+            (
+                ErrorCode::SelfResource,
+                &["EADDRNOTAVAIL", "EADDRINUSE", "EAGAIN", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"],
+            ),
+            (
+                ErrorCode::SelfNetwork,
+                &["EHOSTUNREACH", "ENETUNREACH", "ENETDOWN", "ENODEV", "EINVAL", "EAFNOSUPPORT"],
+            ),
+        ];
+        let all = || (1..134).map(Errno::from_raw);
+        for (code, names) in cases {
+            for name in names {
+                let errno = all().find(|errno| errno_name(*errno) == *name).expect("a name of an errno");
+                let failure = Failure::of_errno(errno);
+                assert_eq!((failure.code, failure.errno), (code, Some(errno)), "{name}");
+            }
+        }
+        let named =
+            |errno: &Errno| cases.iter().any(|(_, names)| names.contains(&errno_name(*errno).as_str()));
+        for errno in all().filter(|errno| !named(errno)) {
+            assert_eq!(
+                Failure::of_errno(errno).code.verdict(),
+                Verdict::Unknown,
+                "{errno:?} is not known: ours"
+            );
+        }
+    }
+
+    #[test]
+    fn an_icmp_answer_is_ours_if_its_sender_is() {
+        let mut own = OwnAddresses::new(Arc::new(SystemClock));
+        let mut code = |v6, kind, code, sender: &str| {
+            let sender: Option<IpAddr> = sender.parse().ok();
+            Failure::of_icmp(Icmp { v6, kind, code, sender }, None, &mut own).code
+        };
+        assert_eq!(code(false, 3, 13, "203.0.113.9"), ErrorCode::AdminProhibited);
+        assert_eq!(code(false, 3, 13, "127.0.0.1"), ErrorCode::SelfFirewall);
+        assert_eq!(code(true, 1, 1, "2001:db8::9"), ErrorCode::AdminProhibited);
+        assert_eq!(code(true, 1, 1, "::1"), ErrorCode::SelfFirewall);
+        assert_eq!(code(false, 3, 3, ""), ErrorCode::TcpRefused, "a sender that the kernel does not tell");
+        assert_eq!(code(false, 3, 1, "127.0.0.1"), ErrorCode::HostUnreachable, "no ARP answer");
+        assert_eq!(code(true, 1, 3, "::1"), ErrorCode::HostUnreachable, "no neighbour advertisement");
+        assert_eq!(code(false, 11, 0, "203.0.113.9"), ErrorCode::HostUnreachable);
+    }
+
+    #[test]
+    fn only_what_ends_a_connect_is_fatal() {
+        let icmp = |v6, kind, code| Icmp { v6, kind, code, sender: None };
+        assert!(!is_fatal(icmp(false, 3, 4)) && !is_fatal(icmp(true, 2, 0)), "packet too big");
+        assert!(!is_fatal(icmp(false, 5, 1)) && !is_fatal(icmp(false, 4, 0)), "redirect, source quench");
+        assert!((0..16).filter(|code| *code != 4).all(|code| is_fatal(icmp(false, 3, code))));
+        assert!((0..7).all(|code| is_fatal(icmp(true, 1, code))));
+        assert!(is_fatal(icmp(false, 11, 0)) && is_fatal(icmp(true, 3, 0)));
+    }
 }

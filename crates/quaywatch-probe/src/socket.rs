@@ -37,7 +37,7 @@ impl Ending {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
     /// No answer yet.
-    Waiting,
+    Waiting(Facts),
     /// SYN-ACK.
     Answered(Facts),
     /// It failed; the facts tell whether that was after the SYN-ACK.
@@ -87,12 +87,9 @@ pub(crate) fn begin(
         sys::bind_late(&socket)?;
         socket.bind(&SocketAddr::new(source, 0).into())?;
     }
-    match socket.connect(&address.into()) {
-        Ok(()) => Ok(socket),
-        Err(error) => match errno_of(&error) {
-            Errno::EINPROGRESS => Ok(socket),
-            errno => Err(NotStarted { errno, socket: Some(socket) }),
-        },
+    match socket.connect(&address.into()).map_err(|error| errno_of(&error)) {
+        Ok(()) | Err(Errno::EINPROGRESS) => Ok(socket),
+        Err(errno) => Err(NotStarted { errno, socket: Some(socket) }),
     }
 }
 
@@ -141,9 +138,9 @@ impl Looker {
             State::Dead => Look::Broken(self.why_dead(socket), facts),
             State::Waiting if told_of_error => match self.ask_queue(socket, is_fatal) {
                 Some(failure) => Look::Broken(failure, facts),
-                None => Look::Waiting,
+                None => Look::Waiting(facts),
             },
-            State::Waiting => Look::Waiting,
+            State::Waiting => Look::Waiting(facts),
         }
     }
 
@@ -179,8 +176,10 @@ pub(crate) fn is_ourselves(socket: &Socket, address: SocketAddr) -> bool {
     local.is_some_and(|local| local.port() == address.port() && local.ip() == address.ip().to_canonical())
 }
 
-/// The outcome of a connection to ourselves.
-pub(crate) const fn ourselves() -> Failure {
+/// The outcome of a connection to ourselves. Its port may be the very one that the missing service wants to open, so it
+/// goes without a TIME_WAIT.
+pub(crate) fn ourselves(socket: &Socket) -> Failure {
+    let _ = socket.set_linger(Some(Duration::ZERO));
     Failure::local(ErrorCode::TcpRefused)
 }
 
@@ -189,11 +188,11 @@ const MOST_READS: usize = 16;
 
 /// Reads what the peer has sent, for two reasons: its end shows FIN and RST, and closing over unread bytes would
 /// send a reset instead of a polite FIN.
-pub(crate) fn drain(mut socket: &Socket, scratch: &mut [u8]) -> After {
+pub(crate) fn drain(mut socket: &Socket, scratch: &mut [u8], mut keep: impl FnMut(&[u8])) -> After {
     for _ in 0..MOST_READS {
         match socket.read(scratch) {
             Ok(0) => return After::Over(Failure::seen(ErrorCode::TcpClosedEarly, Signal::Fin)),
-            Ok(_) => {}
+            Ok(read) => keep(&scratch[..read]),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return After::Quiet,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return After::Over(Failure::of_errno(errno_of(&error))),

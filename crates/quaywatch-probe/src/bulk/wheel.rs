@@ -87,10 +87,12 @@ impl Wheel {
     /// Appends to `due` every key whose deadline has passed. They keep it until it is cleared.
     pub(super) fn due(&mut self, now: BootTime, due: &mut Vec<usize>) {
         let now = now.0 >> TICK_SHIFT;
+        // After a long absence every slot is looked at, but none twice.
+        let last = now.min(self.cursor + SLOTS as u64);
         let mut from = self.cursor + 1;
-        while from <= now
+        while from <= last
             && let Some(tick) = self.next_occupied(from)
-            && tick <= now
+            && tick <= last
         {
             let mut key = self.heads[slot_of(tick)];
             while key != NONE {
@@ -185,7 +187,7 @@ mod tests {
         wheel.set(7, now + Duration::from_millis(100), now);
         let next = wheel.next_in(now).unwrap();
         assert!((100..109).contains(&next.as_millis()), "{next:?}");
-        assert_eq!(due(&mut wheel, now.0 + 99_000), []);
+        assert!(due(&mut wheel, now.0 + 99_000).is_empty());
         assert_eq!(due(&mut wheel, now.0 + 109_000), [7]);
     }
 

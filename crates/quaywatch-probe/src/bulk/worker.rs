@@ -202,8 +202,11 @@ impl Worker {
         let flight = &self.flights[key];
         match self.looker.look(&flight.socket, told_of_error) {
             Look::Answered(facts) => self.answered(key, facts),
-            Look::Waiting if last => self.fail(key, Failure::silence(), Stage::Connect),
-            Look::Waiting => {}
+            Look::Waiting(facts) if last => {
+                self.flights[key].retransmits = saturate(facts.retransmits);
+                self.fail(key, Failure::silence(), Stage::Connect);
+            }
+            Look::Waiting(_) => {}
             Look::Broken(failure, facts) => {
                 let answered = socket::was_answered(&failure, &facts);
                 let looks_on = flight.ending == Ending::Connection && !flight.settle.is_zero();
@@ -233,10 +236,11 @@ impl Worker {
             Ending::Connection => {
                 // A self-connect needs a port that the kernel gives out; servers of old have ports below.
                 if flight.address.port() >= 1_024 && socket::is_ourselves(&flight.socket, flight.address) {
-                    return self.fail(key, socket::ourselves(), Stage::Connect);
+                    let failure = socket::ourselves(&flight.socket);
+                    return self.fail(key, failure, Stage::Connect);
                 }
                 if flight.settle.is_zero() {
-                    socket::drain(&flight.socket, &mut self.scratch[..]);
+                    socket::drain(&flight.socket, &mut self.scratch[..], |_| {});
                     return self.succeed(key, now, true);
                 }
                 flight.settling = true;
@@ -256,11 +260,12 @@ impl Worker {
         let late = facts.ack_is_out();
         if late {
             if socket::is_ourselves(&flight.socket, flight.address) {
-                return self.fail(key, socket::ourselves(), Stage::Connect);
+                let failure = socket::ourselves(&flight.socket);
+                return self.fail(key, failure, Stage::Connect);
             }
             // Failing to be polite is no reason to fail.
             let _ = flight.socket.set_linger(None);
-            socket::drain(&flight.socket, &mut self.scratch[..]);
+            socket::drain(&flight.socket, &mut self.scratch[..], |_| {});
             self.stats.late_close.inc();
         }
         if facts.retransmits == 0 {
@@ -275,7 +280,7 @@ impl Worker {
 
     /// Looks at an established connection, for the last time at the end of its settling.
     fn look_at_settling(&mut self, key: usize, last: bool) {
-        match socket::drain(&self.flights[key].socket, &mut self.scratch[..]) {
+        match socket::drain(&self.flights[key].socket, &mut self.scratch[..], |_| {}) {
             After::Over(failure) => self.fail(key, failure, Stage::Settle),
             After::Quiet if last => self.succeed(key, self.now, true),
             After::Quiet => {}
@@ -479,6 +484,7 @@ impl Worker {
 }
 
 /// What the evidence of a failure says besides the failure.
+#[derive(Clone, Copy)]
 struct Told {
     stage: Stage,
     latency_us: Option<u32>,

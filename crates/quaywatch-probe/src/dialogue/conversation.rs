@@ -71,7 +71,7 @@ impl Conversation {
             let ready = self.stream.ready(interest).await.map_err(|error| of_io(&error, Stage::Connect))?;
             self.forget_readiness(interest);
             match looker.look(&self.socket(), ready.is_error()) {
-                Look::Waiting => {}
+                Look::Waiting(_) => {}
                 Look::Answered(facts) => {
                     self.answered(&facts);
                     break;
@@ -81,7 +81,7 @@ impl Conversation {
         }
         if socket::is_ourselves(&self.socket(), self.address) {
             self.seen.latency_us = None;
-            return Err((socket::ourselves(), Stage::Connect));
+            return Err((socket::ourselves(&self.socket()), Stage::Connect));
         }
         Ok(())
     }
@@ -181,15 +181,12 @@ impl Conversation {
 
     /// Whether the peer has ended the connection. After a message of ours an answer and a goodbye are no trouble.
     fn settled_so_far(&mut self, script: Script<'_>) -> Option<Trouble> {
-        let mut chunk = [0; MOST_BYTES];
-        let room = MOST_BYTES - self.seen.bytes.len();
-        if room > 0
-            && let Ok(read) = (&*self.socket()).read(&mut chunk[..room])
-            && read > 0
-        {
-            self.seen.bytes.extend_from_slice(&chunk[..read]);
-        }
-        match socket::drain(&self.socket(), &mut chunk) {
+        let mut bytes = mem::take(&mut self.seen.bytes);
+        let after = socket::drain(&self.socket(), &mut [0; MOST_BYTES], |read| {
+            bytes.extend_from_slice(&read[..read.len().min(MOST_BYTES - bytes.len())]);
+        });
+        self.seen.bytes = bytes;
+        match after {
             After::Quiet => None,
             After::Over(failure) => {
                 let answered = script.send.is_some() && !self.seen.bytes.is_empty();
@@ -203,7 +200,10 @@ impl Conversation {
     pub(super) fn last_look(&mut self, looker: &mut Looker, script: Script<'_>) -> Option<Trouble> {
         if self.stage == Stage::Connect {
             match looker.look(&self.socket(), true) {
-                Look::Waiting => return Some((Failure::silence(), Stage::Connect)),
+                Look::Waiting(facts) => {
+                    self.seen.retransmits = u8::try_from(facts.retransmits).unwrap_or(u8::MAX);
+                    return Some((Failure::silence(), Stage::Connect));
+                }
                 Look::Broken(failure, facts) => return Some(self.broken(failure, &facts)),
                 Look::Answered(facts) => self.answered(&facts),
             }
@@ -225,7 +225,7 @@ impl Conversation {
 
     /// Closes as a well-mannered client does, with a FIN: unread bytes would make it a reset.
     pub(super) fn close(mut self) -> Seen {
-        let _ = socket::drain(&self.socket(), &mut [0; MOST_BYTES]);
+        let _ = socket::drain(&self.socket(), &mut [0; MOST_BYTES], |_| {});
         mem::take(&mut self.seen)
     }
 }

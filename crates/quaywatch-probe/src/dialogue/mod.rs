@@ -2,8 +2,6 @@
 //! tokio, over a socket of our own: `TcpStream::connect` drops a failed socket, and its error queue with it.
 
 mod conversation;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,7 @@
+//! Kernel-level tests of the probers: real sockets on loopback and in network namespaces of the tests' own.
+
+mod answers;
+mod dialogue;
+mod loopback;
+mod own_fault;
+mod watcher;

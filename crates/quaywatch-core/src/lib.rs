@@ -21,6 +21,7 @@ pub mod schedule;
 pub mod secret;
 pub mod spec;
 pub mod time;
+pub mod uptime;
 pub mod verdict;
 
 pub use code::{ErrorCode, ErrorStatus, Verdict};

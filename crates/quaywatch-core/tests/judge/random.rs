@@ -109,7 +109,7 @@ fn input_of(step: &Step, policy: &Policy, now: &mut Secs) -> Option<Option<Input
                 3 => Input::Revised { reset: false },
                 4 => Input::MaintenanceStarted,
                 5 => Input::MaintenanceEnded,
-                6 | 7 | 8 => Input::LocationLost { location, code: ErrorCode::AgentOffline },
+                6..=8 => Input::LocationLost { location, code: ErrorCode::AgentOffline },
                 9 | 10 => Input::LocationBack { location },
                 11 => {
                     let gap = *now % 60;
@@ -299,6 +299,111 @@ fn incidents_and_intervals_are_well_formed() {
         });
         failed
     });
+}
+
+#[test]
+fn revisions_at_any_point_keep_everything_well_formed() {
+    check("revisions", 2_000, &(policies(), policies(), sequences(true)), |(policy, other, steps)| {
+        let policies = [policy, other];
+        let (mut judge, mut ledger, mut now, mut which) =
+            (Judge::new(secs(start())), Ledger::default(), start(), 0);
+        for step in &steps {
+            if matches!(step, Step::Act(act) if act % 2 == 1) {
+                which = 1 - which;
+                let mut out = Vec::new();
+                judge.handle(&policies[which], Input::Revised { reset: false }, secs(now), &mut out);
+                out.iter().try_for_each(|c| ledger.take(c))?;
+            }
+            let Some(input) = input_of(step, &policies[which], &mut now) else { continue };
+            let mut out = Vec::new();
+            match input {
+                Some(input) => judge.handle(&policies[which], input, secs(now), &mut out),
+                None => judge.handle_timeout(&policies[which], secs(now), &mut out),
+            }
+            out.iter().try_for_each(|c| ledger.take(c))?;
+            ledger.agrees_with(&judge)?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn nothing_happens_before_the_next_deadline_and_something_is_done_at_it() {
+    check("deadlines", 1_000, &(policies(), sequences(true)), |(policy, steps)| {
+        let mut failed = Ok(());
+        run(&policy, &steps, |judge, _, now, _| {
+            let Some(due) = judge.next_deadline(&policy) else { return };
+            let mut out = Vec::new();
+            let mut early = judge.clone();
+            early.handle_timeout(&policy, due - Duration::from_millis(1), &mut out);
+            let mut on_time = early.clone();
+            if failed.is_ok() && (!out.is_empty() || early != *judge) {
+                failed = Err(TestCaseError::fail(format!("at {now}: {out:?} before {due}")));
+            }
+            on_time.handle_timeout(&policy, due, &mut out);
+            if failed.is_ok() && on_time.next_deadline(&policy).is_some_and(|next| next <= due) {
+                failed = Err(TestCaseError::fail(format!("at {now}: still due at {due}")));
+            }
+        });
+        failed
+    });
+}
+
+#[test]
+fn the_sequences_reach_what_they_are_about() {
+    let reached = std::cell::RefCell::new(std::collections::BTreeMap::<String, u32>::new());
+    check("reach", 1_000, &(policies(), sequences(true)), |(policy, steps)| {
+        for command in run(&policy, &steps, |_, _, _, _| {}) {
+            let text = show(&command);
+            let word: String = text.chars().take_while(|c| !matches!(c, '#' | '@' | ' ')).collect();
+            let kind = match command {
+                Command::Changed { .. } => word,
+                Command::IntervalOpened { .. } => "[".to_owned(),
+                Command::IntervalClosed { .. } => "]".to_owned(),
+                Command::IncidentOpened { status, .. } => format!("open {status:?}"),
+                Command::IncidentUpdated { status, .. } => format!("update {status:?}"),
+                Command::IncidentClosed { reason, .. } => format!("close {reason:?}"),
+                _ => word,
+            };
+            *reached.borrow_mut().entry(kind).or_default() += 1;
+        }
+        Ok(())
+    });
+    let reached = reached.into_inner();
+    for kind in [
+        "up>down",
+        "down>up",
+        "up>degraded",
+        "degraded>down",
+        "down>degraded",
+        "degraded>up",
+        "down>unknown",
+        "unknown>down",
+        "up>unknown",
+        "unknown>up",
+        "up>blocked",
+        "blocked>down",
+        "maintenance>down",
+        "down>maintenance",
+        "pending>down",
+        "paused>pending",
+        "open Down",
+        "open Degraded",
+        "open Unknown",
+        "open Blocked",
+        "update Down",
+        "update Degraded",
+        "update Unknown",
+        "flap",
+        "steady",
+        "close Recovered",
+        "close Paused",
+        "close Superseded",
+        "close Removed",
+        "look",
+    ] {
+        assert!(reached.get(kind).is_some_and(|count| *count >= 3), "{kind} is hardly reached: {reached:#?}");
+    }
 }
 
 #[test]
@@ -588,7 +693,7 @@ fn garbage_is_refused_or_judged_on_without_a_panic() {
         for step in &steps {
             if let Some(Some(input)) = input_of(step, &policy, &mut now) {
                 judge.handle(&policy, input, secs(now), &mut Vec::new());
-                judge.next_deadline(&policy);
+                prop_assert!(judge.next_deadline(&policy).is_none_or(|at| at.micros() % 1_000 == 0));
             }
         }
         Ok(())

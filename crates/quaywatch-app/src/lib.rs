@@ -6,6 +6,7 @@
 pub mod check;
 pub mod config;
 pub mod history;
+pub mod look;
 pub mod observe;
 pub mod server;
 pub mod status;

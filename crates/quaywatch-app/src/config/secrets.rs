@@ -7,20 +7,20 @@ use std::path::{Path, PathBuf};
 const LONGEST: u64 = 64 * 1024;
 
 /// Where references lead.
-pub struct Sources<'s> {
+pub(crate) struct Sources<'s> {
     /// The environment.
-    pub env: &'s dyn Fn(&str) -> Option<String>,
+    pub(crate) env: &'s dyn Fn(&str) -> Option<String>,
     /// What `file:` with a relative path is relative to: the directory of the configuration.
-    pub dir: PathBuf,
+    pub(crate) dir: PathBuf,
 }
 
 /// A reference that leads nowhere. No value appears in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unresolved {
+pub(crate) struct Unresolved {
     /// What is wrong, as a sentence.
-    pub message: String,
+    pub(crate) message: String,
     /// What to do.
-    pub remedy: String,
+    pub(crate) remedy: String,
 }
 
 fn unresolved(message: impl Into<String>, remedy: impl Into<String>) -> Unresolved {
@@ -29,7 +29,7 @@ fn unresolved(message: impl Into<String>, remedy: impl Into<String>) -> Unresolv
 
 /// Whether the text holds a reference.
 #[must_use]
-pub fn is_reference(text: &str) -> bool {
+pub(crate) fn is_reference(text: &str) -> bool {
     text.starts_with("file:") || text.replace("$${", "").contains("${")
 }
 
@@ -38,7 +38,7 @@ impl Sources<'_> {
     ///
     /// # Errors
     /// A variable that is not set or empty, a file that cannot be read or is empty, a `${` that does not end.
-    pub fn resolve(&self, text: &str) -> Result<String, Unresolved> {
+    pub(crate) fn resolve(&self, text: &str) -> Result<String, Unresolved> {
         match text.strip_prefix("file:") {
             Some(path) => self.file(&self.variables(path.trim())?),
             None => self.variables(text),

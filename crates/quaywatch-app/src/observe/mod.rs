@@ -5,11 +5,13 @@
 //! has the prefix `quaywatch_`.
 
 mod engine;
+mod net;
 mod ready;
 mod runner;
 mod store;
 
 pub use engine::EngineSource;
+pub use net::{BulkSource, ResolverSource};
 pub use ready::{ConfigState, Readiness};
 pub use runner::RunnerSource;
 pub use store::StoreSource;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use anstyle::AnsiColor;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use quaywatch_app::check::{self, CheckReport, Looker};
+use quaywatch_app::check::{self, CheckReport};
+use quaywatch_app::look::Looker;
 use quaywatch_core::{MonitorSpec, Verdict};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;

@@ -1,1 +1,33 @@
-//! Results, judge, step, outbox, delivery; chunks, blocks, retention
+//! Results → judge → step → outbox → delivery; and the upkeep of what is stored.
+//!
+//! One thread owns all 64 shards: it judges every result in memory, gathers what is decided into one step a shard, and
+//! hands the steps to the store as a group. A notice is delivered only from what is committed. Nothing that checks or
+//! judges ever waits for the store, a channel or the network.
+//!
+//! ```text
+//! runner ─batch─► inbox ─► judging ─► steps ─► commits ─► store
+//!                             ▲                   │
+//!                        acts, deadlines          └─committed─► delivery (lanes) ─► channels
+//! ```
+
+mod commits;
+mod config;
+mod deadlines;
+mod delivery;
+mod engine;
+mod entry;
+mod envelope;
+mod group;
+mod inbox;
+mod jobs;
+mod judging;
+mod rng;
+mod routes;
+mod stats;
+mod steps;
+mod thread;
+
+pub use config::{ChannelFactory, Checks, EngineConfig, Parts};
+pub use engine::{Engine, StartError};
+pub use inbox::{EngineSink, Glimpse};
+pub use stats::{ByClass, EngineStats};

@@ -1,0 +1,265 @@
+//! From committed notices to their receivers: a thin shell around [`lanes::Lanes`], which decides everything.
+//!
+//! One task owns the lanes; each attempt is a task of its own, so nothing here waits for a receiver. What came of an
+//! attempt goes to the recorder, which writes it to the store; if the process dies in between, the notice is sent
+//! again under the same key, and the receiver drops it.
+
+pub(crate) mod breaker;
+pub(crate) mod ladder;
+pub(crate) mod lanes;
+mod recorder;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quaywatch_core::{BootTime, ChannelId, Clock, DeliveryKey};
+use quaywatch_notify::{Channel, Class, Notice, Outcome};
+use quaywatch_store::records::{ChannelRecord, DeliveryState};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::config::ChannelFactory;
+use crate::judging::ChannelNote;
+use crate::stats::EngineStats;
+use crate::steps::Queued;
+use lanes::{Effects, Lanes, Try};
+
+pub(crate) use recorder::ShardStores;
+
+/// A channel's own limit is 15 s; one that does not keep to it is cut off here.
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(90);
+/// How long attempts that are on their way may take when the server stops.
+const GRACE: Duration = Duration::from_secs(5);
+/// Gauges are set this often.
+const READ_EVERY: Duration = Duration::from_secs(1);
+
+/// What delivery is told.
+pub(crate) enum Order {
+    /// These notices are to be delivered.
+    Notices(Vec<Queued>),
+    /// These channels are new or have changed.
+    Channels(Vec<ChannelRecord>),
+    /// These channels are gone.
+    Removed(Vec<ChannelId>),
+    /// Nothing more will come.
+    Stop,
+}
+
+/// Where orders go. Unbounded on purpose: what is in it is in the outbox already, and is as old as that.
+pub(crate) type Orders = mpsc::UnboundedSender<Order>;
+
+/// What delivery works with.
+pub(crate) struct DeliveryParts {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) factory: ChannelFactory,
+    pub(crate) stores: ShardStores,
+    pub(crate) stats: Arc<EngineStats>,
+    pub(crate) seed: u64,
+    /// Hears of channels that fail or recover.
+    pub(crate) notes: Box<dyn Fn(ChannelNote) + Send>,
+}
+
+/// Starts delivery on the current runtime. It ends after [`Order::Stop`].
+pub(crate) fn start(parts: DeliveryParts) -> (Orders, JoinHandle<()>) {
+    let (orders, inbox) = mpsc::unbounded_channel();
+    (orders, tokio::spawn(run(parts, inbox)))
+}
+
+/// An attempt that came to its end.
+struct Done {
+    key: DeliveryKey,
+    outcome: Outcome,
+    took: Duration,
+}
+
+struct Shell {
+    parts: DeliveryParts,
+    lanes: Lanes,
+    channels: BTreeMap<ChannelId, Result<Arc<dyn Channel>, String>>,
+    done: mpsc::UnboundedSender<Done>,
+    recorder: recorder::Recorder,
+    read_at: BootTime,
+}
+
+async fn run(parts: DeliveryParts, mut orders: mpsc::UnboundedReceiver<Order>) {
+    let (done, mut finished) = mpsc::unbounded_channel();
+    let recorder = recorder::start(parts.stores.clone());
+    let lanes = Lanes::new(parts.seed);
+    let mut shell = Shell { parts, lanes, channels: BTreeMap::new(), done, recorder, read_at: BootTime(0) };
+    let mut open = true;
+    while open {
+        let pause = shell.pause();
+        tokio::select! {
+            order = orders.recv() => open = shell.obey(order.unwrap_or(Order::Stop)),
+            Some(end) = finished.recv() => shell.ended(end),
+            () = tokio::time::sleep(pause) => {}
+        }
+        // Whatever else is there belongs to the same look.
+        while let Ok(order) = orders.try_recv() {
+            open &= shell.obey(order);
+        }
+        while let Ok(end) = finished.try_recv() {
+            shell.ended(end);
+        }
+        if open {
+            shell.poll();
+        }
+    }
+    let rest = async {
+        while shell.lanes.in_flight() > 0 {
+            let Some(end) = finished.recv().await else { return };
+            shell.ended(end);
+        }
+    };
+    if tokio::time::timeout(GRACE, rest).await.is_err() {
+        tracing::warn!("stopping while notices are on their way; they are sent again under the same key");
+    }
+    shell.recorder.finish().await;
+}
+
+impl Shell {
+    /// How long nothing is due.
+    fn pause(&self) -> Duration {
+        let now = self.parts.clock.now();
+        let until = self.lanes.next_due().map_or(READ_EVERY, |due| due.since(now));
+        // Never zero: whatever is due is started before this, so a due time in the past is waited for by outcomes.
+        until.clamp(Duration::from_millis(1), READ_EVERY)
+    }
+
+    fn obey(&mut self, order: Order) -> bool {
+        let now = self.parts.clock.now();
+        let mut effects = Effects::default();
+        match order {
+            Order::Notices(notices) => {
+                for notice in notices {
+                    self.lanes.add(notice, now, &mut effects);
+                }
+            }
+            Order::Channels(records) => {
+                for record in records {
+                    let channel = (self.parts.factory)(&record).inspect_err(|error| {
+                        tracing::error!(channel = record.name, error, "a channel cannot be used");
+                    });
+                    self.channels.insert(record.id, channel);
+                    self.lanes.changed(record.id, now);
+                }
+            }
+            Order::Removed(channels) => {
+                for channel in channels {
+                    self.channels.remove(&channel);
+                    self.lanes.removed(channel, now, &mut effects);
+                }
+            }
+            Order::Stop => return false,
+        }
+        self.perform(effects);
+        true
+    }
+
+    fn ended(&mut self, Done { key, outcome, took }: Done) {
+        let stats = &self.parts.stats;
+        stats.attempts.of(outcome.class).inc();
+        stats.attempt_times.observe(took);
+        let mut effects = Effects::default();
+        let now = self.parts.clock.now();
+        self.lanes.done(key, outcome, took, now, &mut effects);
+        self.perform(effects);
+    }
+
+    fn poll(&mut self) {
+        let mut effects = Effects::default();
+        self.lanes.poll(self.parts.clock.now(), &mut effects);
+        self.perform(effects);
+        let boot = self.parts.clock.boot();
+        if boot.since(self.read_at) >= READ_EVERY {
+            self.read_at = boot;
+            self.read();
+        }
+    }
+
+    fn read(&self) {
+        let (depth, oldest) = self.lanes.backlog();
+        let stats = &self.parts.stats;
+        stats.outbox_depth.set(depth as i64);
+        let age = oldest.map_or(0, |at| self.parts.clock.now().since(at).as_secs());
+        stats.oldest_undelivered_s.set(i64::try_from(age).unwrap_or(i64::MAX));
+        stats.failing_channels.set(self.lanes.failing() as i64);
+    }
+
+    fn perform(&mut self, effects: Effects) {
+        for attempt in effects.tries {
+            self.attempt(attempt);
+        }
+        for update in &effects.updates {
+            match update.state {
+                DeliveryState::Queued => {}
+                DeliveryState::Sent => {}
+                DeliveryState::Dead => {
+                    self.parts.stats.dead_notices.inc();
+                    tracing::error!(channel = %update.notice.channel, incident = %update.notice.incident,
+                        class = update.class, answer = update.answer, "a notice was given up");
+                }
+            }
+        }
+        self.recorder.write(effects.updates);
+        for note in effects.notes {
+            tracing::warn!(channel = %note.channel, class = %note.class, answer = note.answer, waiting = note.waiting,
+                "{}", note.kind.as_str());
+            (self.parts.notes)(note);
+        }
+    }
+
+    fn attempt(&self, Try { key, event, attempt }: Try) {
+        let channel = self.channels.get(&key.channel).cloned();
+        let clock = Arc::clone(&self.parts.clock);
+        let stats = Arc::clone(&self.parts.stats);
+        let mut report = Report { key, done: Some(self.done.clone()), started: clock.boot(), clock };
+        tokio::spawn(async move {
+            let outcome = match channel {
+                Some(Ok(channel)) => match Notice::from_snapshot(&event.snapshot) {
+                    Ok(notice) => {
+                        let rendered = channel.render(&notice, &attempt);
+                        tokio::time::timeout(LONGEST_ATTEMPT, channel.deliver(rendered))
+                            .await
+                            .unwrap_or_else(|_| Outcome::new(Class::Unknown, "no answer in time"))
+                    }
+                    Err(error) => {
+                        tracing::error!(key = attempt.key, %error, "a stored event cannot be read");
+                        Outcome::new(Class::Recipient, "the stored event cannot be read")
+                    }
+                },
+                Some(Err(error)) => Outcome::new(Class::Config, error),
+                None => Outcome::new(Class::Gone, "the channel was removed"),
+            };
+            if outcome.class == Class::Sent {
+                stats.delivery_delays.observe(report.clock.now().since(event.at));
+            }
+            report.send(outcome);
+        });
+    }
+}
+
+/// Reports how an attempt ended, also if it panics: a bug in one channel must not stop its queue for ever.
+struct Report {
+    key: DeliveryKey,
+    done: Option<mpsc::UnboundedSender<Done>>,
+    started: BootTime,
+    clock: Arc<dyn Clock>,
+}
+
+impl Report {
+    fn send(&mut self, outcome: Outcome) {
+        if let Some(done) = self.done.take() {
+            let took = self.clock.boot().since(self.started);
+            // The receiver is gone only when the server is going, too.
+            let _ = done.send(Done { key: self.key, outcome, took });
+        }
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        self.send(Outcome::new(Class::Transient, "the attempt was broken off by a bug"));
+    }
+}

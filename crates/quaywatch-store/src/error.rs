@@ -3,7 +3,7 @@
 use crate::records::ShardStep;
 
 /// Why a call failed.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The disk or the database's own quota is full. Heals by itself when there is room.
     #[error("the disk of the data directory is full: {0}")]

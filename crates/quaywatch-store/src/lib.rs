@@ -7,6 +7,8 @@
 //! Business rules are not here: the store writes what it is told, whole or not at all, and reads it back.
 
 mod blocks;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod error;
 pub mod records;
 pub mod sqlite;

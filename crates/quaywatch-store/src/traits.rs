@@ -85,6 +85,8 @@ pub trait ShardStore: Send + Sync {
 pub trait SystemStore: Send + Sync {
     /// All accounts.
     fn accounts(&self) -> BoxFuture<'_, Result<Vec<AccountRecord>>>;
+    /// Makes an account; a conflict if the name is taken.
+    fn create_account(&self, name: String, at: Timestamp) -> BoxFuture<'_, Result<AccountRecord>>;
     /// All declared locations; number 0 is always `local`.
     fn locations(&self) -> BoxFuture<'_, Result<Vec<LocationRecord>>>;
     /// Declares locations by name; known names keep their numbers.

@@ -23,13 +23,15 @@ mod sort;
 mod statuses;
 mod step;
 mod system;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::fmt;
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use quaywatch_core::meter::{Counter, Histogram};
 use quaywatch_core::{AccountId, Clock, ShardId};
@@ -73,7 +75,7 @@ pub struct SqliteStore(Arc<Inner>);
 
 /// What all handles share.
 struct Inner {
-    // Declared in the order in which they must go: the writer finishes before the lock is given back.
+    // Fields are dropped in this order: the writer finishes before the lock is given back.
     writer: WriterHandle,
     readers: Readers,
     directory: Directory,
@@ -81,7 +83,7 @@ struct Inner {
     stats: Arc<Stats>,
     /// Moving results from layer to layer is one job at a time.
     upkeep: tokio::sync::Mutex<()>,
-    _lock: Option<File>,
+    lock: Mutex<Option<File>>,
 }
 
 /// Counters that the threads move and `/metrics` reads.
@@ -141,7 +143,24 @@ impl SqliteStore {
         };
         let writer = WriterHandle::start(connection, setting)?;
         let upkeep = tokio::sync::Mutex::new(());
-        Ok(Arc::new(Self(Arc::new(Inner { writer, readers, directory, clock, stats, upkeep, _lock: lock }))))
+        Ok(Arc::new(Self(Arc::new(Inner {
+            writer,
+            readers,
+            directory,
+            clock,
+            stats,
+            upkeep,
+            lock: Mutex::new(lock),
+        }))))
+    }
+}
+
+impl Inner {
+    /// Finishes what is queued and gives the directory back; what is asked afterwards fails.
+    async fn close(&self) {
+        self.readers.close();
+        self.writer.close().await;
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 

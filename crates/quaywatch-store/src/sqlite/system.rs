@@ -48,6 +48,19 @@ impl SystemStore for Handle {
         })
     }
 
+    fn create_account(&self, name: String, at: Timestamp) -> BoxFuture<'_, Result<AccountRecord>> {
+        self.write(move |tx| {
+            if one(tx, "SELECT id FROM account WHERE name = ?1", [&name], |row| row.get::<_, i64>(0))?
+                .is_some()
+            {
+                return Err(StoreError::Conflict(format!("there is an account `{name}` already")));
+            }
+            tx.execute("INSERT INTO account (name, created_at) VALUES (?1, ?2)", params![name, at.0])
+                .map_err(engine)?;
+            Ok(AccountRecord { id: AccountId(tx.last_insert_rowid()), name })
+        })
+    }
+
     fn locations(&self) -> BoxFuture<'_, Result<Vec<LocationRecord>>> {
         self.read(locations)
     }
@@ -197,10 +210,8 @@ impl SystemStore for Handle {
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {
-        self.0.readers.close();
-        let closed = self.0.writer.close();
         Box::pin(async move {
-            closed.await;
+            self.0.close().await;
             Ok(())
         })
     }

@@ -3,7 +3,7 @@
 -- row spills into pages of its own.
 
 CREATE TABLE account (
-    id         INTEGER PRIMARY KEY,
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
     name       TEXT    NOT NULL UNIQUE,
     created_at INTEGER NOT NULL
 ) STRICT;

@@ -1,0 +1,41 @@
+//! The list of all cases.
+
+use super::{Case, configuration, history, steps};
+
+macro_rules! cases {
+    ($($module:ident :: $case:ident,)*) => {
+        &[$(Case { name: stringify!($case), run: $module::$case },)*]
+    };
+}
+
+/// Every case, in the order of the reference.
+pub const CASES: &[Case] = cases![
+    configuration::a_new_store_has_the_default_account_and_the_local_location,
+    configuration::edits_are_numbered_and_the_same_again_changes_nothing,
+    configuration::a_change_set_is_applied_whole_or_not_at_all,
+    configuration::removed_things_come_back_with_their_key_and_numbers_are_never_reused,
+    configuration::the_bin_is_emptied_after_its_time,
+    configuration::names_of_channels_are_unique_and_can_be_passed_on,
+    configuration::owners_and_accounts_do_not_see_each_other,
+    configuration::every_change_is_in_the_feed,
+    configuration::the_accepted_configuration_and_the_locations_are_remembered,
+    configuration::a_hundred_thousand_changes_are_one,
+    steps::an_old_fence_writes_nothing_and_gets_its_step_back,
+    steps::a_step_written_twice_changes_nothing,
+    steps::a_step_is_written_whole_or_not_at_all,
+    steps::a_shard_is_loaded_as_it_was_left,
+    steps::intervals_follow_each_other_also_when_written_twice,
+    steps::notices_wait_until_they_are_delivered,
+    steps::incidents_are_found_by_monitor_window_and_state,
+    steps::evidence_and_inputs_are_read_back,
+    steps::the_inbox_keeps_what_is_not_acknowledged,
+    steps::blind_time_is_one_row_a_location,
+    steps::the_last_commit_survives_sorting,
+    history::results_are_the_same_in_every_layer,
+    history::a_check_is_given_once_however_often_it_came,
+    history::late_results_are_merged_into_what_is_packed,
+    history::locations_and_neighbours_are_kept_apart,
+    history::summaries_are_the_same_in_every_layer,
+    history::every_status_has_its_last_check,
+    history::each_layer_is_deleted_after_its_own_time,
+];

@@ -1,8 +1,8 @@
 //! Networks of a test's own: namespaces joined by veth pairs, with real addresses of the documentation ranges inside
 //! and nftables for faults that only a kernel can make.
 //!
-//! Needs root, or a user namespace (`unshare -Urn`) around the tests: without either a test fails with the remedy and
-//! never skips, since a skipped test proves nothing.
+//! Needs root, or a user namespace around the tests (`scripts/without-root`): without either a test fails with the
+//! remedy and never skips, since a skipped test proves nothing.
 
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -32,7 +32,7 @@ impl NetNs {
         let made = ip(&["netns", "add", &name]);
         assert!(
             made.status.success(),
-            "cannot make a network namespace: {}\nrun the tests as root, or inside `unshare -Urn --mount`",
+            "cannot make a network namespace: {}\nrun the tests as root, or by `scripts/without-root`",
             String::from_utf8_lossy(&made.stderr)
         );
         let namespace = Self { name };

@@ -68,10 +68,6 @@ fn command(site: &Site<'_>) -> Vec<String> {
         ("innodb-fast-shutdown", "2".to_owned()),
     ];
     words.extend(settings.iter().map(|(name, value)| format!("--{name}={value}")));
-    // As root only in a user namespace, where there is nobody else.
-    if site.user.is_none() && nix::unistd::geteuid().is_root() {
-        words.push("--user=root".to_owned());
-    }
     words
 }
 

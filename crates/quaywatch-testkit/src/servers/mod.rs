@@ -139,6 +139,8 @@ impl Site<'_> {
             all.push("setpriv".to_owned());
             all.extend(ids);
             all.extend(["--clear-groups".to_owned(), "--".to_owned()]);
+        } else if is_only_user() {
+            all.extend(["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"].map(str::to_owned));
         }
         all.extend(words);
         let mut command = match self.namespace {
@@ -205,7 +207,7 @@ impl<'n> RealServer<'n> {
         // The server's own user must get through.
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755))
             .expect("it is ours");
-        let user = recipe.user.filter(|_| nix::unistd::geteuid().is_root()).map(|name| {
+        let user = recipe.user.filter(|_| nix::unistd::geteuid().is_root() && !is_only_user()).map(|name| {
             User::from_name(name)
                 .expect("users can be looked up")
                 .unwrap_or_else(|| panic!("there is no user {name}: ./test installs {}", recipe.name))
@@ -334,6 +336,13 @@ impl Drop for RealServer<'_> {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Whether this is a user namespace in which root is all there is. Some servers refuse to run as root, so there they
+/// run as somebody else in one more.
+fn is_only_user() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    nix::unistd::geteuid().is_root() && map.split_whitespace().nth(2) == Some("1")
 }
 
 /// A port of loopback that was free a moment ago and that the kernel gives to nobody.

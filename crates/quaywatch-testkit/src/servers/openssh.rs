@@ -19,7 +19,7 @@ pub static OPENSSH: Recipe = Recipe {
 };
 
 fn prepare(site: &Site<'_>) {
-    // Debian's sshd wants this directory and has no option for it.
+    // Run by root it wants this directory, and has no option for it.
     if nix::unistd::geteuid().is_root() {
         std::fs::create_dir_all("/run/sshd").expect("root may make it");
     }

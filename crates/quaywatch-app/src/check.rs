@@ -138,7 +138,7 @@ fn message(code: ErrorCode, latency_us: Option<u32>, spec: &MonitorSpec) -> Stri
 }
 
 fn milliseconds(us: u32) -> String {
-    format!("{}.{:03} ms", us / 1_000, us % 1_000)
+    if us < 1_000 { format!("{us} µs") } else { format!("{}.{:01} ms", us / 1_000, us % 1_000 / 100) }
 }
 
 /// The exit status of a check of many targets: the worst by down > unknown, blocked > degraded > up, as monitoring

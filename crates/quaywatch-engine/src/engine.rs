@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::commits::Commits;
 use crate::config::{Checks, EngineConfig, Parts};
 use crate::delivery::{self, DeliveryParts, Order, Orders, ShardStores};
-use crate::inbox::{EngineSink, Glimpse, Inbox, Message};
+use crate::inbox::{EngineSink, Glimpse, Inbox, Message, Select, Survey};
 use crate::jobs::{self, Upkeep};
 use crate::judging::{Judging, Loaded, Orphan, Reload};
 use crate::stats::EngineStats;
@@ -26,6 +26,8 @@ use crate::thread::Worker;
 const GAP_IS_BLIND: Duration = Duration::from_secs(10);
 /// How long to leave a store alone that could not write blind time.
 const BLIND_RETRY: Duration = Duration::from_secs(1);
+/// A clock that stands before the last commit by no more than this was not set back.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
 /// Shards that are read ahead of judging.
 const READ_AHEAD: usize = 2;
 
@@ -58,6 +60,7 @@ impl Engine {
         let now = clock.now();
         let last_commit = system.last_commit().await?;
         let gap = last_commit.map_or(Duration::ZERO, |last| now.since(last));
+        let clock_behind = last_commit.is_some_and(|last| last.since(now) > CLOCK_TOLERANCE);
         let stores = claim(&store, &system).await?;
         let undelivered = undelivered(&stores).await?;
         let stats = Arc::new(EngineStats::default());
@@ -110,7 +113,12 @@ impl Engine {
             .map_err(StartError::Thread)?;
         let tasks = vec![
             tokio::spawn(write_blindness(Arc::clone(&system), blind_changes)),
-            tokio::spawn(load(Arc::clone(&store), Arc::clone(&stores), Arc::clone(&inbox), gap)),
+            tokio::spawn(load(
+                Arc::clone(&store),
+                Arc::clone(&stores),
+                Arc::clone(&inbox),
+                Away { gap, clock_behind },
+            )),
         ];
         let upkeep = jobs::start(&jobs::Site { clock, system, shards: stores, retention: config.retention });
         Ok(Self {
@@ -164,6 +172,12 @@ impl Engine {
         wait.await.ok().flatten()
     }
 
+    /// Who can be asked for many monitors at once.
+    #[must_use]
+    pub fn surveyor(&self) -> Surveyor {
+        Surveyor(Arc::clone(&self.inbox))
+    }
+
     /// What the engine counts.
     #[must_use]
     pub fn stats(&self) -> Arc<EngineStats> {
@@ -191,6 +205,19 @@ impl Engine {
         for task in tasks {
             task.abort();
         }
+    }
+}
+
+/// Asks the engine's thread for what it has in memory.
+#[derive(Clone)]
+pub struct Surveyor(Arc<Inbox>);
+
+impl Surveyor {
+    /// Selected monitors as they are at this moment; `None` if the engine has stopped.
+    pub async fn survey(&self, select: Select) -> Option<Survey> {
+        let (answer, wait) = oneshot::channel();
+        self.0.send(Message::Survey(select, answer));
+        wait.await.ok()
     }
 }
 
@@ -280,8 +307,15 @@ async fn write_blindness(system: Arc<dyn SystemStore>, mut changes: mpsc::Unboun
     }
 }
 
+/// The time between two processes.
+#[derive(Clone, Copy)]
+struct Away {
+    gap: Duration,
+    clock_behind: bool,
+}
+
 /// Reads shard after shard and hands each over as soon as it is there.
-async fn load(store: Arc<dyn Store>, stores: ShardStores, inbox: Arc<Inbox>, gap: Duration) {
+async fn load(store: Arc<dyn Store>, stores: ShardStores, inbox: Arc<Inbox>, away: Away) {
     let (ready, mut loaded) = mpsc::channel(READ_AHEAD);
     let reader = tokio::spawn(async move {
         for shard in stores.iter() {
@@ -303,7 +337,8 @@ async fn load(store: Arc<dyn Store>, stores: ShardStores, inbox: Arc<Inbox>, gap
     });
     while let Some(state) = loaded.recv().await {
         let orphans = orphans(&*store, &state).await;
-        inbox.send(Message::Load(Box::new(Loaded { state, orphans, gap })));
+        let Away { gap, clock_behind } = away;
+        inbox.send(Message::Load(Box::new(Loaded { state, orphans, gap, clock_behind })));
     }
     // It ends after its last shard, or with the runtime.
     let _ = reader.await;

@@ -181,6 +181,12 @@ impl Recent {
         self.full |= self.next == 0;
     }
 
+    /// The newest.
+    pub(crate) fn last(&self) -> Option<ErrorCode> {
+        let newest = usize::from(self.next.wrapping_sub(1) & 31);
+        (self.full || self.next > 0).then(|| ErrorCode::from_number(self.codes[newest])).flatten()
+    }
+
     /// Oldest first.
     pub(crate) fn read(&self) -> Vec<ErrorCode> {
         let next = usize::from(self.next);

@@ -26,7 +26,43 @@ pub(crate) enum Message {
     /// Answered when everything that was judged before it is durable.
     Flush(oneshot::Sender<()>),
     Glimpse(MonitorId, oneshot::Sender<Option<Glimpse>>),
+    Survey(Select, oneshot::Sender<Survey>),
     Stop,
+}
+
+/// Which monitors a survey is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Select {
+    /// The first ones, at most so many.
+    First(usize),
+    /// Those of this name or id (`m42`).
+    Named(String),
+}
+
+/// Monitors as they are at this moment, from memory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Those that were selected.
+    pub monitors: Vec<Surveyed>,
+    /// How many there are in all.
+    pub total: usize,
+}
+
+/// One monitor in a [`Survey`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Surveyed {
+    /// Its name.
+    pub name: String,
+    /// `host:port`.
+    pub target: String,
+    /// What it is.
+    pub status: Status,
+    /// What its last check saw; `None` before the first.
+    pub last: Option<ErrorCode>,
+    /// Handshake time of the last good check, in microseconds.
+    pub last_ok_us: Option<u32>,
+    /// When that was.
+    pub last_ok_at: Option<Timestamp>,
 }
 
 /// What the engine knows of a monitor at this moment.

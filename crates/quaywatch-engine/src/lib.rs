@@ -21,13 +21,17 @@ mod group;
 mod inbox;
 mod jobs;
 mod judging;
+#[cfg(test)]
+mod promises;
 mod rng;
 mod routes;
+#[cfg(test)]
+mod simulation;
 mod stats;
 mod steps;
 mod thread;
 
 pub use config::{ChannelFactory, Checks, EngineConfig, Parts};
-pub use engine::{Engine, StartError};
-pub use inbox::{EngineSink, Glimpse};
+pub use engine::{Engine, StartError, Surveyor};
+pub use inbox::{EngineSink, Glimpse, Select, Survey, Surveyed};
 pub use stats::{ByClass, EngineStats};

@@ -117,6 +117,9 @@ impl Worker {
             Message::Glimpse(id, answer) => {
                 let _ = answer.send(self.judging.glimpse(id));
             }
+            Message::Survey(select, answer) => {
+                let _ = answer.send(self.judging.survey(&select));
+            }
             Message::Stop => return true,
         }
         false

@@ -29,7 +29,7 @@ pub(crate) async fn show(
                       `server.metrics.token`\n";
         return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], remedy).into_response();
     }
-    let families = observatory.families(&Wanted { monitor: parameters.monitor });
+    let families = observatory.families(&Wanted { monitor: parameters.monitor }).await;
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render(&families)).into_response()
 }
 

@@ -67,13 +67,13 @@ pub(crate) struct Serve {
     #[arg(long, env = "QUAYWATCH_LISTEN", value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
 
-    /// What to log: a level, or directives such as `info,quaywatch_engine=debug`
-    #[arg(long, env = "QUAYWATCH_LOG", value_name = "FILTER", default_value = "info")]
-    pub(crate) log: String,
+    /// What to log: a level, or directives such as `info,quaywatch_engine=debug` [default: info]
+    #[arg(long, env = "QUAYWATCH_LOG", value_name = "FILTER")]
+    pub(crate) log: Option<String>,
 
-    /// How to log
-    #[arg(long, env = "QUAYWATCH_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
-    pub(crate) log_format: LogFormat,
+    /// How to log [default: text]
+    #[arg(long, env = "QUAYWATCH_LOG_FORMAT", value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
 
     /// Threads that check [default: one, or two where there are more than two cores]
     #[arg(long, env = "QUAYWATCH_PROBE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -86,6 +86,15 @@ pub(crate) enum LogFormat {
     Text,
     /// A JSON object a line
     Json,
+}
+
+impl From<quaywatch_app::config::LogFormat> for LogFormat {
+    fn from(format: quaywatch_app::config::LogFormat) -> Self {
+        match format {
+            quaywatch_app::config::LogFormat::Text => Self::Text,
+            quaywatch_app::config::LogFormat::Json => Self::Json,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

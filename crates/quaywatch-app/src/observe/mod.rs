@@ -5,12 +5,14 @@
 //! has the prefix `quaywatch_`.
 
 mod engine;
+mod monitors;
 mod net;
 mod ready;
 mod runner;
 mod store;
 
 pub use engine::EngineSource;
+pub use monitors::Monitors;
 pub use net::{BulkSource, ResolverSource};
 pub use ready::{ConfigState, Readiness};
 pub use runner::RunnerSource;
@@ -89,6 +91,7 @@ pub trait Source: Send + Sync {
 #[derive(Default)]
 pub struct Observatory {
     sources: RwLock<Vec<Arc<dyn Source>>>,
+    monitors: RwLock<Option<Arc<Monitors>>>,
     /// Whether the server does its work, and with which configuration.
     pub readiness: Readiness,
     /// The token that `/metrics` asks for off loopback.
@@ -107,10 +110,25 @@ impl Observatory {
         self.sources.write().expect("no holder of this lock panics").push(source);
     }
 
+    /// Shows figures of single monitors from now on.
+    pub fn show_monitors(&self, monitors: Monitors) {
+        *self.monitors.write().expect("no holder of this lock panics") = Some(Arc::new(monitors));
+    }
+
+    /// Shows figures of at most so many monitors from now on.
+    pub fn limit_monitors(&self, most: usize) {
+        if let Some(monitors) = &*self.monitors.read().expect("no holder of this lock panics") {
+            monitors.limit(most);
+        }
+    }
+
     /// All readings, now.
-    #[must_use]
-    pub fn families(&self, wanted: &Wanted) -> Vec<Family> {
+    pub async fn families(&self, wanted: &Wanted) -> Vec<Family> {
         let mut families = Vec::new();
+        let monitors = self.monitors.read().expect("no holder of this lock panics").clone();
+        if let Some(monitors) = monitors {
+            monitors.collect(wanted, &mut families).await;
+        }
         for source in self.sources.read().expect("no holder of this lock panics").iter() {
             source.collect(wanted, &mut families);
         }

@@ -49,9 +49,13 @@ impl File {
     /// The data directory that it names, also where other parts of it are wrong. Relative to the working directory,
     /// like everything on the command line.
     pub(super) fn data_dir(&self) -> Option<PathBuf> {
-        let text = self.text()?;
+        self.known()?.server.data_dir
+    }
+
+    /// Everything but its monitors, whatever its secrets may be.
+    pub(super) fn known(&self) -> Option<Config> {
         let anything = |_: &str| Some("unread".to_owned());
-        config::read_known(text, &self.name(), &anything).ok()?.server.data_dir
+        config::read_known(self.text()?, &self.name(), &anything).ok()
     }
 }
 

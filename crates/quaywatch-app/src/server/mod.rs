@@ -20,7 +20,7 @@ use quaywatch_store::{SqliteStore, Store, StoreError};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{self, Config, Look};
+use crate::config::{self, Config, LogFormat, Look};
 use crate::observe::{ConfigState, EngineSource, Observatory, RunnerSource, StoreSource};
 use choose::{Choice, File};
 use parts::Parts;
@@ -110,7 +110,7 @@ impl Server {
         let parts = Parts::start(&choice.config, &options, &server.store, &server.clock).await?;
         server.observatory.add(Arc::new(EngineSource(parts.engine_stats())));
         server.observatory.add(Arc::new(RunnerSource(parts.runner_stats())));
-        parts.observe(&server.observatory);
+        parts.observe(&server.observatory, &choice.config);
         *server.parts.lock().await = Some(parts);
         server.settle(choice);
         tracing::info!(data_dir = %data_dir.display(), "watching");
@@ -225,6 +225,7 @@ impl Server {
     fn observe(&self, config: &Config) {
         *self.observatory.metrics_token.write().expect("no holder of this lock panics") =
             config.server.metrics_token.clone();
+        self.observatory.limit_monitors(config.server.monitor_series);
     }
 }
 
@@ -242,6 +243,13 @@ fn data_dir(options: &Options, file: Option<&File>) -> PathBuf {
         .clone()
         .or_else(|| file.and_then(File::data_dir))
         .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR))
+}
+
+/// How the file wants the server to log: for whoever sets up logging before the server starts, which then reads the
+/// file in earnest. A file that cannot be read says nothing here.
+#[must_use]
+pub fn logging_of(path: &Path) -> (Option<&'static str>, Option<LogFormat>) {
+    File::read(path).known().map_or((None, None), |config| (config.server.log_level, config.server.log_format))
 }
 
 /// The data directory that a file names, if it does: for commands that only read.

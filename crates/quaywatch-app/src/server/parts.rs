@@ -15,7 +15,7 @@ use quaywatch_store::records::Applied;
 
 use super::{Options, StartError, channels};
 use crate::config::Config;
-use crate::observe::{BulkSource, Observatory, ResolverSource};
+use crate::observe::{BulkSource, Monitors, Observatory, ResolverSource};
 
 /// Descriptors that checks may not take: database, listener, deliveries, name lookups, logs.
 const RESERVE: u64 = 512;
@@ -78,7 +78,8 @@ impl Parts {
     }
 
     /// Lets `/metrics` read every part.
-    pub(super) fn observe(&self, observatory: &Observatory) {
+    pub(super) fn observe(&self, observatory: &Observatory, config: &Config) {
+        observatory.show_monitors(Monitors::new(self.engine.surveyor(), config.server.monitor_series));
         observatory.add(Arc::new(BulkSource(self.runner.bulk_stats())));
         observatory.add(Arc::new(ResolverSource(self.resolver.clone())));
     }

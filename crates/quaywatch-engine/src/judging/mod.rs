@@ -24,7 +24,7 @@ use quaywatch_store::records::BlindChange;
 use crate::config::EngineConfig;
 use crate::deadlines::Deadlines;
 use crate::entry::{Entries, Entry, NEVER};
-use crate::inbox::Glimpse;
+use crate::inbox::{Glimpse, Select, Survey, Surveyed};
 use crate::rng::Rng;
 use crate::routes::Routes;
 use crate::stats::EngineStats;
@@ -220,6 +220,20 @@ impl Judging {
         Some(Glimpse { status: judge.status(), since: judge.since(), code: judge.code(), recent })
     }
 
+    /// Selected monitors as they are at this moment.
+    pub(crate) fn survey(&self, select: &Select) -> Survey {
+        let total = self.entries.len();
+        let monitors = match select {
+            Select::First(most) => self.entries.iter().take(*most).map(surveyed).collect(),
+            Select::Named(text) => {
+                let id = text.parse::<MonitorId>().ok();
+                let fits = |entry: &&Entry| *entry.card.name == **text || Some(entry.card.id) == id;
+                self.entries.iter().filter(fits).map(surveyed).collect()
+            }
+        };
+        Survey { monitors, total }
+    }
+
     /// Whether a location is known to be blind.
     pub(crate) fn is_blind(&self, location: LocationId) -> bool {
         self.blind.contains_key(&location)
@@ -256,4 +270,16 @@ fn is_slow(policy: &Policy, latency_us: Option<u32>) -> bool {
 
 fn is_late(policy: &Policy, slot: Timestamp, now: Timestamp) -> bool {
     now.since(slot) > (2 * policy.check_interval).max(LATE).max(policy.freshness())
+}
+
+fn surveyed(entry: &Entry) -> Surveyed {
+    let was_good = entry.last_ok_at > Timestamp(0);
+    Surveyed {
+        name: entry.card.name.to_string(),
+        target: entry.card.host.with_port(entry.card.port),
+        status: entry.judge.status(),
+        last: entry.recent.last(),
+        last_ok_us: was_good.then_some(entry.last_ok_us),
+        last_ok_at: was_good.then_some(entry.last_ok_at),
+    }
 }

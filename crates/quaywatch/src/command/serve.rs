@@ -6,19 +6,22 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use quaywatch_app::server::{Options, Server};
+use quaywatch_app::server::{self, Options, Server};
 use quaywatch_web::{Limits, Listener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::arguments::Serve;
+use crate::arguments::{LogFormat, Serve};
 use crate::{logging, terminal};
 
 /// Worker threads of tokio: lookups, dialogues, delivery and the listener need little; the cores belong to the checks.
 const WORKERS: usize = 2;
 
 pub(crate) fn run(arguments: Serve) -> ExitCode {
-    if let Err(error) = logging::start(&arguments.log, arguments.log_format) {
+    let (level, format) = arguments.config.as_deref().map_or((None, None), server::logging_of);
+    let filter = arguments.log.as_deref().or(level).unwrap_or("info");
+    let format = arguments.log_format.or(format.map(LogFormat::from)).unwrap_or(LogFormat::Text);
+    if let Err(error) = logging::start(filter, format) {
         terminal::complain(&error);
         return ExitCode::from(terminal::USAGE);
     }

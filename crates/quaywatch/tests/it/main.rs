@@ -1,0 +1,9 @@
+//! The real program as a process: its main job, its command line, its file, and what it survives.
+
+mod cli;
+mod reload;
+mod seen;
+mod services;
+
+/// The program under test.
+const BINARY: &str = env!("CARGO_BIN_EXE_quaywatch");

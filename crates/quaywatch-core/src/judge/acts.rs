@@ -58,11 +58,10 @@ impl Judge {
     /// The server was away. Counts go on where they were; nobody is blamed for the silence of the gap.
     pub(super) fn restart(&mut self, policy: &Policy, gap: Duration, now: Moment, out: &mut Vec<Command>) {
         self.recheck_unconfirmed(|place| place.seen_at.plus(policy.retry_interval).max(now), out);
-        let blind = self.base.blind;
         for place in self.places.all_mut() {
             let before = *place;
             place.seen_at = now;
-            if blind || place.sight == Sight::Lost {
+            if place.sight == Sight::Lost {
                 place.sight = Sight::Returning;
             }
             if gap > policy.freshness() {

@@ -97,6 +97,13 @@ impl Judge {
         if !r.0.is_empty() {
             return Err(DecodeError("bytes are left over"));
         }
+        let timed = base_from.is_set() && since.is_set() && (interval.is_none() || edge.is_set());
+        if !timed
+            || (flapping && !flaps.last.is_set())
+            || places.all().iter().any(|place| !place.seen_at.is_set())
+        {
+            return Err(DecodeError("a time is missing"));
+        }
         Ok(Self {
             places,
             base_from,

@@ -268,7 +268,6 @@ impl Judge {
             && policy.locations.as_ref() == [place.location]
             && !self.paused
             && !self.flaps.flapping
-            && self.bad_checks == 0
             && !over_threshold(policy, sighting.latency_us)
             && sighting.slot > place.last_slot
             && sighting.slot <= place.seen_at.plus(policy.freshness())

@@ -476,6 +476,26 @@ fn flapping_is_one_incident_told_twice() {
 }
 
 #[test]
+fn restarts_in_maintenance_are_no_flapping() {
+    play(
+        &Policy { flap_changes: 4, failures: 1, ..policy() },
+        "0 ok           => pending>up@0 ok
+         60 maintain    => up>maintenance@60 ok; [60 maintenance ok
+         120 refused    => ]120; [120 maintenance tcp_refused
+         180 ok         => ]180; [180 maintenance ok
+         240 refused    => ]240; [240 maintenance tcp_refused
+         300 ok         => ]300; [300 maintenance ok
+         360 refused    => ]360; [360 maintenance tcp_refused
+         420 ok         => ]420; [420 maintenance ok
+         480 maintained => maintenance>up@480 ok; ]480
+         540 refused    => up>down@540 tcp_refused; open#1 critical down from 540 tcp_refused x1; [540 down tcp_refused #1
+         600 ok         => down>up@600 ok; ]600; close#1 recovered 600 x1
+         660 refused    => up>down@660 tcp_refused; open#2 critical down from 660 tcp_refused x1; [660 down tcp_refused #2
+         720 ok         => down>up@720 ok; ]720; flap#2 4 up",
+    );
+}
+
+#[test]
 fn a_pause_closes_and_forgets() {
     play(
         &policy(),
@@ -704,6 +724,16 @@ fn a_revision_may_change_the_locations() {
         "20 revise
          21 @1 ok  => down>up@21 ok; ]21; close#1 recovered 21 x2
          22 @2 ok",
+    );
+}
+
+#[test]
+fn new_locations_are_taken_over_with_the_first_result_under_the_new_policy() {
+    let mut judge = play(&policy(), "0 ok => pending>up@0 ok");
+    play_on(&mut judge, &seen_from(2), "60 ok");
+    assert_eq!(
+        judge.locations().collect::<Vec<_>>(),
+        [(LocationId(0), Status::Up), (LocationId(1), Status::Pending)]
     );
 }
 

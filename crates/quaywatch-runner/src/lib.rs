@@ -5,6 +5,8 @@
 //! [`ports`] is what it needs of the world, and `net` what the world really is. Nothing here knows a database, an
 //! incident or a page: results go to a [`Sink`], and whoever judges them may ask for a recheck.
 
+#[cfg(any(test, feature = "bench"))]
+pub mod bench;
 mod config;
 mod machine;
 mod net;

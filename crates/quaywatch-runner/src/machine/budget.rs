@@ -62,7 +62,7 @@ impl Budgets {
     /// Books a dial of `ip` and `port`, if it may begin within `patience`.
     pub(super) fn book(&mut self, ip: IpAddr, port: u16, now: BootTime, patience: Duration) -> Leave {
         let lately = self.hit(ip, now);
-        if lately < self.surely_below {
+        if lately < self.surely_below && (self.exact.is_empty() || !self.exact.contains_key(&(ip, 0))) {
             return Leave::Now;
         }
         self.sweep(now);

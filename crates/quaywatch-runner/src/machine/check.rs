@@ -39,7 +39,8 @@ impl Machine {
         let (index, Some(ip)) = (flight.next, flight.addresses.get(flight.next)) else { return false };
         flight.next += 1;
         let address = SocketAddr::new(ip, flight.port);
-        if !std::mem::take(&mut flight.holds) && !self.room.take() {
+        flight.last_failed = !std::mem::take(&mut flight.holds) && !self.room.take();
+        if flight.last_failed {
             flight.attempts.push(unmade(address, ErrorCode::SelfResource));
             return true;
         }
@@ -61,8 +62,8 @@ impl Machine {
             self.leaving.dials.push(dial);
         }
         if more {
-            let stagger = if flight.talks { TALK_STAGGER } else { self.config.stagger };
-            self.staggers.insert((now.boot + stagger, token), ());
+            flight.next_at = now.boot + if flight.talks { TALK_STAGGER } else { self.config.stagger };
+            self.staggers.insert((flight.next_at, token), ());
         }
         if index > 0
             && let Some(budgets) = &mut self.budgets
@@ -80,7 +81,9 @@ impl Machine {
                 return;
             }
             self.staggers.pop_first();
-            if self.flights.get(token).is_some_and(|flight| !flight.decided && flight.held.is_none()) {
+            let is_due =
+                |flight: &mut Flight| flight.next_at == at && !flight.decided && flight.held.is_none();
+            if self.flights.get(token).is_some_and(is_due) {
                 self.dial_next(token);
                 self.settle(token);
             }
@@ -99,6 +102,7 @@ impl Machine {
             }
             return;
         }
+        flight.last_failed = index + 1 == flight.next;
         if index == 0 {
             note_lateness(self, &report, token);
         }
@@ -152,9 +156,9 @@ impl Machine {
             {
                 return self.decide(token);
             }
-            let failed = flight.attempts.len() >= usize::from(flight.next);
-            // The next one goes as soon as all before it have failed.
-            if !(flight.plan.addresses == Which::First && failed && self.dial_next(token)) {
+            // The next one goes as soon as the last one has failed.
+            let goes_on = flight.plan.addresses == Which::First && flight.last_failed;
+            if !(goes_on && self.dial_next(token)) {
                 return;
             }
         }
@@ -167,7 +171,7 @@ impl Machine {
         }
         let (code, index) = verdict(&flight.plan, &flight.attempts);
         flight.attempts[..=index].rotate_right(1);
-        let seen = judged(flight, code, self.now.boot.since(flight.dialled), self.config.evidence_always);
+        let seen = judged(flight, code, self.now.boot.since(flight.dialled));
         self.prove(token, seen);
     }
 }
@@ -211,7 +215,7 @@ fn good(flight: &Flight, report: &Report) -> Observation {
 }
 
 /// The observation of any other check, with its evidence.
-fn judged(flight: &mut Flight, code: ErrorCode, passed: Duration, always: bool) -> Observation {
+fn judged(flight: &mut Flight, code: ErrorCode, passed: Duration) -> Observation {
     let attempts = std::mem::take(&mut flight.attempts);
     let deciding = &attempts[0];
     let elapsed_us = match attempts.len() {
@@ -224,7 +228,7 @@ fn judged(flight: &mut Flight, code: ErrorCode, passed: Duration, always: bool) 
         Verdict::Degraded => attempts.iter().filter_map(|attempt| attempt.latency_us).min(),
         Verdict::Down | Verdict::Unknown | Verdict::Blocked => None,
     };
-    let (syn_retransmits, is_plain) = (deciding.syn_retransmits, code == ErrorCode::Ok && !always);
+    let syn_retransmits = deciding.syn_retransmits;
     let evidence = Evidence {
         attempts,
         stage: None,
@@ -240,7 +244,7 @@ fn judged(flight: &mut Flight, code: ErrorCode, passed: Duration, always: bool) 
         latency_us: latency_us.and_then(NonZeroU32::new),
         dns_us: flight.dns_us,
         elapsed_us,
-        evidence: (!is_plain).then(|| Box::new(evidence)),
+        evidence: Some(Box::new(evidence)),
     }
 }
 

@@ -193,7 +193,10 @@ impl Machine {
     }
 
     /// Gives a flight's outcome to its monitor and to those who ride along.
-    pub(super) fn end(&mut self, token: Token, seen: Observation) {
+    pub(super) fn end(&mut self, token: Token, mut seen: Observation) {
+        if seen.code == ErrorCode::Ok && !self.config.evidence_always {
+            seen.evidence = None;
+        }
         let Some(flight) = self.flights.get(token) else { return };
         let key = std::mem::replace(&mut flight.key, NONE);
         let riders = std::mem::take(&mut flight.riders);

@@ -311,6 +311,8 @@ impl Machine {
             stale: false,
             full: false,
             next: 0,
+            last_failed: false,
+            next_at: BootTime(0),
             pending: 0,
             decided: false,
             dns_us: 0,

@@ -94,6 +94,10 @@ pub(super) struct Flight {
     pub(super) next: u8,
     /// A handshake of it was completed.
     pub(super) full: bool,
+    /// The last one that was dialled has failed.
+    pub(super) last_failed: bool,
+    /// When the next address is tried, whatever the last one does.
+    pub(super) next_at: BootTime,
     /// Dials that have not been reported.
     pub(super) pending: u8,
     /// It has its outcome; what is pending is of no interest.

@@ -16,6 +16,8 @@ mod room;
 mod roster;
 mod sharing;
 mod sight;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

@@ -14,6 +14,9 @@ const JOBS_A_TURN: usize = 4_096;
 /// A new monitor is not left waiting for its first slot: up to this many milliseconds of first looks, one each.
 const FIRST_LOOKS_AHEAD: Millis = 5_000;
 
+/// A slot this near is the first look.
+const WORTH_A_LOOK: Millis = 2_000;
+
 /// Where first looks have no room, monitors with long intervals get theirs within this time.
 const FIRST_LOOK_WITHIN: Millis = 60_000;
 
@@ -93,7 +96,7 @@ impl Machine {
         let grid = self.roster.grid(key);
         let slot = grid.after(self.now.ms);
         let next = self.first_looks.max(self.now.ms) + 1;
-        if next - self.now.ms <= FIRST_LOOKS_AHEAD && next < slot {
+        if next - self.now.ms <= FIRST_LOOKS_AHEAD && next + WORTH_A_LOOK < slot {
             self.first_looks = next;
             return next;
         }
@@ -140,11 +143,14 @@ impl Machine {
         let place = std::mem::replace(&mut entry.flight, NONE);
         entry.stage = Stage::Idle;
         entry.again = false;
-        let Some((_, flight)) = self.flights.at(place) else { return };
+        let Some((token, flight)) = self.flights.at(place) else { return };
         flight.riders.retain(|rider| *rider != key);
         if flight.key == key {
             // The flight goes on for those who ride along; for nobody, it ends unseen.
             flight.key = flight.riders.pop().unwrap_or(NONE);
+            if flight.key == NONE {
+                self.end_unseen(token);
+            }
         }
     }
 }

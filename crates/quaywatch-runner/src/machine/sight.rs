@@ -39,15 +39,18 @@ impl Machine {
             );
         }
         let code = if step.is_some() { ErrorCode::SelfClock } else { ErrorCode::SelfStall };
-        self.void(Sight::Void { from: last.at, to: at, code });
+        let thrown_away = self.void(Sight::Void { from: last.at, to: at, code });
         match step {
             Some(step) => self.step(step),
             None => self.skip_what_passed(),
         }
+        for key in thrown_away {
+            self.look_again(key);
+        }
     }
 
-    /// What is in flight, or waits to be, says nothing any more.
-    fn void(&mut self, sight: Sight) {
+    /// What is in flight, or waits to be, says nothing any more. Returns whose checks that were.
+    fn void(&mut self, sight: Sight) -> Vec<u32> {
         self.ports.prober.cancel_all();
         let mut monitors = Vec::new();
         let mut note = |flight: Flight| {
@@ -79,9 +82,7 @@ impl Machine {
                 (entry.stage, entry.flight, entry.again) = (Stage::Idle, NONE, false);
             }
         }
-        for key in monitors {
-            self.look_again(key);
-        }
+        monitors
     }
 
     /// A check that says nothing is made again, soon, but not together with all others.
@@ -131,7 +132,6 @@ impl Machine {
         self.swept = self.now.boot;
         for token in self.flights.overdue(self.now.boot) {
             self.stats.lost.inc();
-            tracing::error!("a check never came back; it is given up");
             let why = "the check never came back from whoever made it".to_owned();
             if let Some(flight) = self.flights.get(token) {
                 (0..std::mem::take(&mut flight.pending)).for_each(|_| self.room.give());

@@ -1,0 +1,9 @@
+//! Days of checks in milliseconds: the machine with a bent clock and a made-up network.
+
+mod fair;
+mod health;
+mod names;
+mod schedule;
+mod sharing;
+mod sim;
+mod time;

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quaywatch_core::judge::{CloseReason, Input, Judge, Policy, Status};
+use quaywatch_core::judge::{CloseReason, Command, Input, Judge, Policy, Status};
+use quaywatch_core::spec::Host;
 use quaywatch_core::{Job, LocationId, MonitorId, MonitorSpec};
 use quaywatch_notify::{EventKind, Notice};
 use quaywatch_store::records::{
@@ -22,6 +23,13 @@ pub(crate) struct Loaded {
     pub(crate) orphans: Vec<Orphan>,
     /// How long nobody looked.
     pub(crate) gap: Duration,
+    /// The clock stands before the last commit: slots from then and from now cannot be compared.
+    pub(crate) clock_behind: bool,
+}
+
+/// The policy of a monitor whose spec is gone.
+fn nowhere() -> Policy {
+    MonitorSpec::tcp("gone", Host::Name("gone.invalid".into()), 1).policy(|_| None)
 }
 
 /// An open incident of a monitor that was removed while the server was off.
@@ -45,7 +53,11 @@ impl Judging {
         for record in monitors {
             let state = states.remove(&record.id).and_then(|state| state.state);
             let incident = incidents.remove(&record.id);
+            let known = state.is_some();
             jobs.extend(self.take_up(&record, state, incident, loaded.gap));
+            if known && loaded.clock_behind {
+                self.input(record.id, Input::ClockStepped);
+            }
         }
         self.bin.extend(states.into_iter().filter_map(|(id, state)| Some((id, state.state?))));
         for orphan in loaded.orphans {
@@ -160,7 +172,10 @@ impl Judging {
         }
         let recipients: Vec<_> =
             notice.told.iter().copied().filter(|channel| self.routes.exists(*channel)).collect();
-        let judge = Judge::with_ordinal(self.now, record.ordinal);
+        // As if it had been removed while we ran: should it come back, it is resumed.
+        let mut judge = Judge::with_ordinal(self.now, record.ordinal);
+        let mut stopped = Vec::new();
+        judge.handle(&nowhere(), Input::Removed, self.now, &mut stopped);
         let extras = Extras { ordinal: record.ordinal, ..Extras::default() };
         let state = envelope::seal(&judge, &extras);
         self.bin.insert(record.monitor, state.clone());
@@ -174,6 +189,19 @@ impl Judging {
             state: Some(state),
         });
         step.intervals.push(IntervalWrite::Close { monitor, to: now });
+        step.intervals.extend(stopped.iter().filter_map(|command| match *command {
+            Command::IntervalOpened { from, status, code, .. } => {
+                Some(IntervalWrite::Open { monitor, from, status, code, incident: None })
+            }
+            Command::Changed { .. }
+            | Command::IntervalClosed { .. }
+            | Command::IncidentOpened { .. }
+            | Command::IncidentUpdated { .. }
+            | Command::IncidentFlapping { .. }
+            | Command::IncidentSteady { .. }
+            | Command::IncidentClosed { .. }
+            | Command::Recheck { .. } => None,
+        }));
         step.incidents.push(record);
         step.events.push(EventRecord {
             incident: id,

@@ -81,7 +81,7 @@ fn run(chore: Chore) -> Result<(), String> {
 
 /// Builds the server and a program in release mode, and runs the program with the server's path.
 fn against_release(package: &str, arguments: Vec<OsString>) -> Result<(), String> {
-    cargo::run(&["build", "--release", "--quiet", "--package", "quaywatch", "--package", package], &[])?;
+    cargo::run(&["build", "--release", "--package", "quaywatch", "--package", package], &[])?;
     let programs = cargo::target_directory()?.join("release");
     let mut words = vec!["--binary".into(), programs.join("quaywatch").into_os_string()];
     words.extend(arguments);

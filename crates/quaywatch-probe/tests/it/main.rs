@@ -2,6 +2,7 @@
 
 mod answers;
 mod dialogue;
+mod harm;
 mod loopback;
 mod own_fault;
 mod watcher;

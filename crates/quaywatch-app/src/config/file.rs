@@ -1,5 +1,5 @@
-//! The file as a whole. The text is gone through twice: first everything but the monitors, then the monitors one by
-//! one, so that sections may stand in any order and a million monitors never stand in memory as a tree.
+//! The file as a whole. Sections may stand in any order, and monitors need all others; yet a million monitors must
+//! never stand in memory as a tree. So sections are read first and monitors then, one by one.
 
 use std::path::PathBuf;
 
@@ -36,24 +36,53 @@ pub fn read(text: &str, path: &str, env: &dyn Fn(&str) -> Option<String>) -> Res
 /// # Errors
 /// Everything that is wrong with it.
 pub fn read_with(text: &str, path: &str, outside: &Outside<'_>) -> Result<Config, Problems> {
-    let mut problems = Problems::new();
-    // The second pass sees the same text, so what aliases and tags did wrong is told by the first alone.
-    let Some(root) = yaml::document(text, "monitors", &mut problems, &mut |_, _, _| {}) else {
-        return Err(problems);
-    };
     let dir = std::path::Path::new(path).parent().map_or_else(PathBuf::new, PathBuf::from);
-    let sources = Sources { env: outside.env, dir };
-    let Some((mut config, channels)) = sections(&root, path, &sources, outside, &mut problems) else {
-        return Err(problems);
-    };
-    monitors(text, &mut config, &channels, &mut problems);
-    twins(&config.monitors, &mut problems);
-    if !problems.is_fine() {
-        return Err(problems);
+    let reader = Reader { text, path, outside, sources: Sources { env: outside.env, dir } };
+    let (config, problems) = reader.in_one_pass().unwrap_or_else(|| reader.in_two_passes());
+    match config {
+        Some(mut config) if problems.is_fine() => {
+            config.hash = hash(text);
+            config.warnings = problems;
+            Ok(config)
+        }
+        Some(_) | None => Err(problems),
     }
-    config.hash = hash(text);
-    config.warnings = problems;
-    Ok(config)
+}
+
+/// Reading one text.
+struct Reader<'r> {
+    text: &'r str,
+    path: &'r str,
+    outside: &'r Outside<'r>,
+    sources: Sources<'r>,
+}
+
+impl Reader<'_> {
+    /// Sections first, wherever they stand, then monitors.
+    fn in_two_passes(&self) -> (Option<Config>, Problems) {
+        let mut problems = Problems::new();
+        let root = yaml::document(self.text, "monitors", &mut problems, &mut |_, _, _| {});
+        let Some((mut config, channels)) =
+            root.and_then(|root| sections(&root, self.path, &self.sources, self.outside, &mut problems))
+        else {
+            return (None, problems);
+        };
+        // The second pass sees the same text, so what aliases and tags did wrong is told by the first alone.
+        let mut unheard = Problems::new();
+        let _ = monitors(self.text, &mut config, &channels, &mut problems, &mut unheard);
+        (Some(config), problems)
+    }
+
+    /// Most files end with their monitors: then the sections can be read from what stands before them, and the whole
+    /// is gone through once. `None` where that was a wrong guess.
+    fn in_one_pass(&self) -> Option<(Option<Config>, Problems)> {
+        let head = yaml::before_last(self.text, "monitors")?;
+        let mut problems = Problems::new();
+        let (mut config, channels) = sections(&head, self.path, &self.sources, self.outside, &mut problems)?;
+        let mut of_yaml = Problems::new();
+        let root = monitors(self.text, &mut config, &channels, &mut problems, &mut of_yaml)?;
+        (root == head && of_yaml.is_fine()).then_some((Some(config), problems))
+    }
 }
 
 /// Reads a text that was accepted before: everything but the monitors, which are in the store already. A million of
@@ -66,7 +95,8 @@ pub fn read_known(text: &str, path: &str, env: &dyn Fn(&str) -> Option<String>) 
     let outside = Outside { env, channels: &[] };
     let dir = std::path::Path::new(path).parent().map_or_else(PathBuf::new, PathBuf::from);
     let sources = Sources { env, dir };
-    let read = yaml::document(text, "monitors", &mut problems, &mut |_, _, _| {})
+    let read = yaml::before_last(text, "monitors")
+        .or_else(|| yaml::document(text, "monitors", &mut problems, &mut |_, _, _| {}))
         .and_then(|root| sections(&root, path, &sources, &outside, &mut problems));
     match read {
         Some((mut config, _)) if problems.is_fine() => {
@@ -74,6 +104,17 @@ pub fn read_known(text: &str, path: &str, env: &dyn Fn(&str) -> Option<String>) 
             Ok(config)
         }
         Some(_) | None => Err(problems),
+    }
+}
+
+/// The data directory that a text names, also where other parts of it are wrong, or where it is YAML only up to some
+/// line: a server must find what it knows in order to go on with it.
+#[must_use]
+pub fn data_dir(text: &str) -> Option<PathBuf> {
+    let root = yaml::beginning(text);
+    match &root.get("server")?.get("data_dir")?.value {
+        Value::Scalar(path, _) if !path.trim().is_empty() => Some(PathBuf::from(path.trim())),
+        Value::Scalar(..) | Value::Mapping(_) | Value::Sequence(_) => None,
     }
 }
 
@@ -122,7 +163,8 @@ fn sections(
     };
     let mut names = outside.channels.to_vec();
     for key in ["name", "id"] {
-        names.extend(at("channels").map(|at| server::names_under(at.node, key)).unwrap_or_default());
+        let under = at("channels").map(|at| server::names_under(at.node, key)).unwrap_or_default();
+        names.extend(under.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>());
     }
     let locations = at("locations").map(|at| server::locations(&at, problems)).unwrap_or_default();
     let cx = Context { locations: &locations, channels: &names };
@@ -150,17 +192,14 @@ fn sections(
 /// Whether the document looks like one of ours at all; if not, the likely mistake is named alone.
 fn form(root: &Node<'_>, problems: &mut Problems) -> Option<()> {
     const EXAMPLE: &str = "the least is `monitors: [{name: ssh, host: 127.0.0.1, port: 22}]`";
+    let lonely = ["host", "monitor_type", "port"].iter().any(|key| root.get(key).is_some());
     let (code, message, remedy) = match &root.value {
         Value::Mapping(_) if root.get("monitors").is_some() => return Some(()),
-        Value::Mapping(all)
-            if all.iter().any(|(key, _)| matches!(key.text.as_ref(), "host" | "monitor_type" | "port")) =>
-        {
-            (
-                "missing",
-                "a monitor stands at the top level".to_owned(),
-                "write `monitors:` in a line above it, and begin it with `- ` under that",
-            )
-        }
+        Value::Mapping(_) if lonely => (
+            "missing",
+            "a monitor stands at the top level".to_owned(),
+            "write `monitors:` in a line above it, and begin it with `- ` under that",
+        ),
         Value::Mapping(_) => ("missing", "there is no `monitors:`".to_owned(), EXAMPLE),
         Value::Sequence(_) => (
             "wrong_type",
@@ -179,7 +218,7 @@ fn form(root: &Node<'_>, problems: &mut Problems) -> Option<()> {
     };
     problems.error(&Path::Root, span, code, message, remedy);
     // Without monitors the other sections can still be read, and their mistakes be told.
-    matches!(root.value, Value::Mapping(_)).then_some(())
+    (matches!(root.value, Value::Mapping(_)) && !lonely).then_some(())
 }
 
 fn unknown_section(word: &str, span: quaywatch_core::doc::Span, problems: &mut Problems) {
@@ -213,13 +252,18 @@ fn unknown_section(word: &str, span: quaywatch_core::doc::Span, problems: &mut P
     );
 }
 
-/// The monitors, into `config`. `channels` are the names that they may use.
-fn monitors(text: &str, config: &mut Config, channels: &[String], problems: &mut Problems) {
+/// The monitors, into `config`. `channels` are the names that they may use. The tree of the rest comes back.
+fn monitors<'t>(
+    text: &'t str,
+    config: &mut Config,
+    channels: &[String],
+    problems: &mut Problems,
+    of_yaml: &mut Problems,
+) -> Option<Node<'t>> {
     let (mut found, mut load) = (Vec::new(), Load::new(&config.server));
     let cx = Context { locations: &config.locations, channels };
     let path = Path::Root.key("monitors");
-    let mut unheard = Problems::new();
-    yaml::document(text, "monitors", &mut unheard, &mut |index, node, _| {
+    let root = yaml::document(text, "monitors", of_yaml, &mut |index, node, _| {
         let item = path.index(index);
         MonitorSpec::read_all(node, &item, &config.defaults, &cx, problems, &mut |spec| {
             load.add(&spec, found.len());
@@ -232,7 +276,9 @@ fn monitors(text: &str, config: &mut Config, channels: &[String], problems: &mut
         });
     });
     load.warn(&found, problems);
+    twins(&found, problems);
     config.monitors = found;
+    root
 }
 
 /// Monitors that would share one history.

@@ -24,9 +24,9 @@ use quaywatch_store::records::AcceptedConfig;
 
 pub use channels::ChannelConfig;
 pub use diff::diff;
-pub use file::{Outside, hash, read, read_known, read_with};
-pub(crate) use secrets::Sources;
+pub use file::{Outside, data_dir, hash, read, read_known, read_with};
 pub use render::{Look, render};
+pub(crate) use secrets::Sources;
 pub use server::{LogFormat, Server};
 
 /// A file that was accepted.

@@ -190,6 +190,13 @@ fn mask(line: &str, hidden: usize) -> String {
 
 fn secret_ranges(line: &str) -> Vec<std::ops::Range<usize>> {
     let mut ranges = Vec::new();
+    for (scheme, _) in line.match_indices("://") {
+        let rest = &line[scheme + 3..];
+        let authority = &rest[..rest.find(['/', ' ', '"', '\'']).unwrap_or(rest.len())];
+        if let Some(at) = authority.rfind('@') {
+            ranges.push(scheme + 3..scheme + 3 + at);
+        }
+    }
     for (colon, _) in line.match_indices(':') {
         let key = line[..colon].trim_end_matches(['"', '\'', ' ']);
         let begin = key.rfind(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'));

@@ -159,8 +159,14 @@ fn count(at: &At<'_, '_>, problems: &mut Problems, least: u32, most: u32) -> Opt
 
 /// A secret that must be written as a reference: what the server reads is kept in its store.
 pub(super) fn secret(at: &At<'_, '_>, sources: &Sources<'_>, problems: &mut Problems) -> Option<String> {
-    let form =
-        format!("write `{}: ${{NAME}}` and set NAME in the environment, or `{0}: file:/path/to/it`", at.key);
+    let scheme =
+        at.scalar().and_then(|(text, _)| ["Bearer ", "Basic "].into_iter().find(|s| text.starts_with(s)));
+    let form = match scheme {
+        Some(scheme) => format!("write `{}: {scheme}${{NAME}}` and set NAME in the environment", at.key),
+        None => {
+            format!("write `{0}: ${{NAME}}` and set NAME in the environment, or `{0}: file:PATH`", at.key)
+        }
+    };
     let Some((text, _)) = at.scalar().filter(|(text, _)| !text.trim().is_empty()) else {
         let message = format!("`{}` must be a reference to a secret", at.key);
         at.error(problems, "clear_secret", message, form);

@@ -21,7 +21,7 @@ const fn alias_budget(text: &str) -> usize {
 /// Reads a document. The items of the sequence under the top-level key `hold` go to `sink`, one by one and in order;
 /// in the tree that comes back, that sequence is empty. `None` where the text is no YAML: then `problems` says where
 /// and why.
-pub fn document<'t>(
+pub(super) fn document<'t>(
     text: &'t str,
     hold: &str,
     problems: &mut Problems,
@@ -37,15 +37,7 @@ pub fn document<'t>(
         );
         return None;
     }
-    let options = granit_parser::options! {
-        emit_comments: false,
-        emit_unresolved_aliases: true,
-        flow_nesting_limit: DEPTH,
-        block_nesting_limit: DEPTH,
-    };
-    let parser = Parser::new_from_str_with_options(text, options);
-    let mut builder =
-        Builder { parser, problems, anchors: BTreeMap::new(), budget: alias_budget(text), ended: false };
+    let mut builder = Builder::new(text, problems);
     match builder.stream(hold, sink) {
         Ok(root) => Some(root),
         Err(Stop::Syntax(error)) => {
@@ -56,9 +48,48 @@ pub fn document<'t>(
     }
 }
 
-/// Reads a whole document as a tree.
-pub fn tree<'t>(text: &'t str, problems: &mut Problems) -> Option<Node<'t>> {
-    document(text, "", problems, &mut |_, _, _| {})
+/// What can be read of a document that may be broken further down: the top-level values before the break.
+pub(super) fn beginning(text: &str) -> Node<'_> {
+    let mut problems = Problems::new();
+    let mut builder = Builder::new(text, &mut problems);
+    match builder.stream("monitors", &mut |_, _, _| {}) {
+        Ok(root) => root,
+        Err(_) => Node { value: Value::Mapping(builder.top), span: Span::default() },
+    }
+}
+
+/// What the tree of the document is if the sequence under `hold` is its last section: read from the text before that
+/// section alone. A guess, made by looking at the beginnings of lines; who uses it compares it with the whole.
+pub(super) fn before_last<'t>(text: &'t str, hold: &str) -> Option<Node<'t>> {
+    let line = format!("\n{hold}:");
+    let at = if text.starts_with(&line[1..]) { 0 } else { text.rfind(&line)? + 1 };
+    // Another key after it: not the last section.
+    let other = |line: &str| line.starts_with(|c: char| !matches!(c, ' ' | '\t' | '-' | '#' | '\r' | '\n'));
+    if text[at..].lines().skip(1).any(other) {
+        return None;
+    }
+    // The text up to the dash of the first item: so places and kinds agree with those of the whole.
+    let mut upto = at;
+    for (i, line) in text[at..].split_inclusive('\n').enumerate() {
+        let bare = line.split(" #").next().unwrap_or_default().trim();
+        let indent = line.len() - line.trim_start().len();
+        if i > 0 && bare.starts_with('-') {
+            upto += indent + 1;
+            let mut problems = Problems::new();
+            let root = document(&text[..upto], hold, &mut problems, &mut |_, _, _| {})?;
+            return problems.is_fine().then_some(root);
+        }
+        let passable = if i == 0 {
+            bare.strip_suffix(':') == Some(hold)
+        } else {
+            bare.is_empty() || bare.starts_with('#')
+        };
+        if !passable {
+            return None;
+        }
+        upto += line.len();
+    }
+    None
 }
 
 enum Stop {
@@ -84,11 +115,25 @@ struct Builder<'t, 'p> {
     anchors: BTreeMap<usize, Anchored<'t>>,
     budget: usize,
     ended: bool,
+    /// The top-level pairs so far.
+    top: Vec<(Key<'t>, Node<'t>)>,
 }
 
 type Next<'t> = (Event<'t>, Span);
 
-impl<'t> Builder<'t, '_> {
+impl<'t, 'p> Builder<'t, 'p> {
+    fn new(text: &'t str, problems: &'p mut Problems) -> Self {
+        let options = granit_parser::options! {
+            emit_comments: false,
+            emit_unresolved_aliases: true,
+            flow_nesting_limit: DEPTH,
+            block_nesting_limit: DEPTH,
+        };
+        let parser = Parser::new_from_str_with_options(text, options);
+        let budget = alias_budget(text);
+        Self { parser, problems, anchors: BTreeMap::new(), budget, ended: false, top: Vec::new() }
+    }
+
     fn next(&mut self) -> Result<Next<'t>, Stop> {
         match self.parser.next() {
             Some(Ok((event, span))) => Ok((event, place(&span))),
@@ -137,7 +182,6 @@ impl<'t> Builder<'t, '_> {
     ) -> Result<Node<'t>, Stop> {
         let (event, span) = self.next()?;
         let Event::MappingStart(_, _, None) = event else { return self.node(event, span, 0) };
-        let mut pairs = Vec::new();
         loop {
             let (event, key_span) = self.next()?;
             if matches!(event, Event::MappingEnd) {
@@ -149,14 +193,16 @@ impl<'t> Builder<'t, '_> {
             let node = match event {
                 Event::SequenceStart(_, 0, None) if held => {
                     self.held(sink)?;
-                    Node { value: Value::Sequence(Vec::new()), span: value_span }
+                    // Its place is its key: that of the items depends on what they are.
+                    Node { value: Value::Sequence(Vec::new()), span: key_span }
                 }
                 event => self.node(event, value_span, 1)?,
             };
             if let Some(key) = key {
-                pairs.push((key, node));
+                self.top.push((key, node));
             }
         }
+        let pairs = std::mem::take(&mut self.top);
         Ok(Node { value: Value::Mapping(self.merged(pairs)), span })
     }
 
@@ -392,7 +438,8 @@ fn in_words(error: &ScanError) -> (String, &'static str) {
     let remedy = if matches!(kind, ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey) {
         "every setting is a word, a colon and a space before its value: `name: orders database`"
     } else if said.contains("mapping values") {
-        "settings of one monitor begin in the same column, each in a line of its own; a text with `: ` in it needs quotes"
+        "settings of one monitor begin in the same column, each in a line of its own; \
+         look also for a missing colon in the line above, and quote a text with `: ` in it"
     } else if said.contains("expected key") || said.contains("'-' indicator") || said.contains("indentation")
     {
         "settings of one monitor begin in the same column: look at this line and the one above"
@@ -412,7 +459,7 @@ mod tests {
 
     fn parse(text: &str) -> Result<Node<'_>, String> {
         let mut problems = Problems::new();
-        let node = tree(text, &mut problems);
+        let node = document(text, "", &mut problems, &mut |_, _, _| {});
         match node {
             Some(node) if problems.is_fine() => Ok(node),
             _ => Err(problems.to_string()),
@@ -469,6 +516,29 @@ mod tests {
         });
         assert_eq!(seen, [(0, "`a`".to_owned()), (1, "a mapping".to_owned())]);
         assert_eq!(node.and_then(|n| n.get("x").map(Node::describe)).as_deref(), Some("`y`"));
+    }
+
+    #[test]
+    fn what_stands_before_the_last_section_is_guessed_right_or_not_at_all() {
+        let whole = |text| document(text, "m", &mut Problems::new(), &mut |_, _, _| {});
+        for text in [
+            "a: 1\nm:\n- x\n- y\n",
+            "m:\n\n  # first\n  - x: 1\n    y: 2\n",
+            "a: &a {b: 1}\nm:   # all\n-\n  x\n- *a\n",
+            "a:\n  - '\n    m: no'\nm:\n- x\n",
+        ] {
+            let guess = before_last(text, "m");
+            assert!(guess.is_some(), "{text}");
+            assert_eq!(guess, whole(text), "{text}");
+        }
+        let not_last = ["m:\n- x\na: 1\n", "a: '\nm:\n- x'\n", "m:\n- '\nm:\n- y'\n"];
+        for text in ["a: 1\n", "m: [x]\n", "m:\n  x: 1\n", "a: {\nm:\n- x\n", "m:\n"].iter().chain(&not_last)
+        {
+            assert_eq!(before_last(text, "m"), None, "{text}");
+        }
+        // A wrong guess differs from the whole.
+        let twice = "m:\n- x\nm:\n- y\n";
+        assert_ne!(before_last(twice, "m"), whole(twice));
     }
 
     #[test]

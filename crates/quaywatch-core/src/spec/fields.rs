@@ -294,11 +294,12 @@ pub fn similar(word: &str) -> Option<&'static str> {
     if let Some(field) = by_name(&lower) {
         return Some(field.name);
     }
-    let hint = HINTS.iter().find(|(theirs, _)| *theirs == lower).map(|(_, ours)| *ours);
-    hint.or_else(|| {
-        crate::doc::closest(
-            &lower,
-            FIELDS.iter().flat_map(|f| std::iter::once(f.name).chain(f.aliases.iter().copied())),
-        )
+    if let Some((_, ours)) = HINTS.iter().find(|(theirs, _)| *theirs == lower) {
+        return Some(ours);
+    }
+    let ours = FIELDS.iter().flat_map(|f| std::iter::once(f.name).chain(f.aliases.iter().copied()));
+    crate::doc::closest(&lower, ours).or_else(|| {
+        let theirs = crate::doc::closest(&lower, HINTS.iter().map(|(theirs, _)| *theirs))?;
+        HINTS.iter().find(|(word, _)| *word == theirs).map(|(_, ours)| *ours)
     })
 }

@@ -259,7 +259,9 @@ fn twice(key: &Key<'_>, name: &str, path: &Path<'_>, problems: &mut Problems) {
 }
 
 fn not_a_host(at: &At<'_, '_>, text: &str, e: &host::HostError, problems: &mut Problems) {
-    let message = format!("`{}` is {}, which {}", at.key, quote(text), e.message);
+    // What stands before an `@` is often a password, and messages end in logs.
+    let shown = text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, behind)| format!("…@{behind}"));
+    let message = format!("`{}` is {}, which {}", at.key, quote(&shown), e.message);
     at.error(problems, "bad_host", message, e.remedy.clone());
 }
 

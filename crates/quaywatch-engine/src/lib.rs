@@ -17,6 +17,8 @@ mod delivery;
 mod engine;
 mod entry;
 mod envelope;
+#[cfg(test)]
+mod figures;
 mod group;
 mod inbox;
 mod jobs;

@@ -7,6 +7,8 @@
 pub(crate) mod breaker;
 pub(crate) mod ladder;
 pub(crate) mod lanes;
+#[cfg(test)]
+mod lanes_tests;
 mod recorder;
 
 use std::collections::BTreeMap;

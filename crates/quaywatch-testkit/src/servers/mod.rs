@@ -5,6 +5,7 @@
 //! trace: readiness is read from `/proc` and the log, never by connecting, and what the reading itself costs (a
 //! connection on a Unix socket) is taken off again.
 
+mod family;
 mod guardian;
 mod mariadb;
 mod nginx;
@@ -283,6 +284,8 @@ impl<'n> RealServer<'n> {
 
     /// Leaves nothing of it: children that outlive their parent hold ports, and a killed one for a moment still.
     fn end(&self, mut running: Running) {
+        family::signal(&family::of(running.pid), Signal::SIGKILL);
+        // Those whose parents were gone already.
         let _ = killpg(running.pid, Signal::SIGKILL);
         let _ = running.child.wait();
         let closed = wait::poll(ENDS_WITHIN, || (!self.site.is_open()).then_some(()));
@@ -301,7 +304,7 @@ impl<'n> RealServer<'n> {
 
     fn signal(&self, signal: Signal) {
         let running = self.running.as_ref().expect("it runs");
-        killpg(running.pid, signal).expect("it runs");
+        family::signal(&family::of(running.pid), signal);
     }
 
     /// What it is.

@@ -108,11 +108,15 @@ impl Sources<'_> {
             }
             Ok(text) => Ok(text.trim_end_matches(['\n', '\r']).to_owned()),
             Err(e) => {
-                let why = match e.kind() {
-                    std::io::ErrorKind::NotFound => "does not exist".to_owned(),
-                    std::io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
-                    std::io::ErrorKind::InvalidData => "is not text".to_owned(),
-                    _ => format!("cannot be read: {e}"),
+                let kind = e.kind();
+                let why = if kind == std::io::ErrorKind::NotFound {
+                    "does not exist".to_owned()
+                } else if kind == std::io::ErrorKind::PermissionDenied {
+                    "may not be read by this user".to_owned()
+                } else if kind == std::io::ErrorKind::InvalidData {
+                    "is not text".to_owned()
+                } else {
+                    format!("cannot be read: {e}")
                 };
                 let remedy = "a relative path begins at the directory of the configuration";
                 Err(unresolved(format!("the file `{shown}` {why}"), remedy))

@@ -228,7 +228,7 @@ fn retention(at: &At<'_, '_>, problems: &mut Problems) -> Retention {
         "raw" => kept.raw = days(at, p).unwrap_or(kept.raw),
         "hourly" => kept.hourly = days(at, p).unwrap_or(kept.hourly),
         "daily" if at.scalar().is_some_and(|(text, _)| matches!(text, "forever" | "for ever")) => {
-            kept.daily = None
+            kept.daily = None;
         }
         "daily" => kept.daily = days(at, p),
         "bin" => kept.bin = days(at, p).unwrap_or(kept.bin),

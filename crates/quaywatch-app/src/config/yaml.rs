@@ -145,6 +145,7 @@ impl<'t, 'p> Builder<'t, 'p> {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the parser may learn new events")]
     fn stream(
         &mut self,
         hold: &str,
@@ -169,12 +170,13 @@ impl<'t, 'p> Builder<'t, 'p> {
                 Event::DocumentStart(..) => root = Some(self.root(hold, sink)?),
                 Event::StreamEnd => break,
                 _ if self.ended => break,
-                other => unreachable!("outside of a document there is no {other:?}"),
+                _ => return Err(self.not_understood(span)),
             }
         }
         Ok(root.unwrap_or_else(|| Node::plain("")))
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the parser may learn new events")]
     fn root(
         &mut self,
         hold: &str,
@@ -206,6 +208,12 @@ impl<'t, 'p> Builder<'t, 'p> {
         Ok(Node { value: Value::Mapping(self.merged(pairs)), span })
     }
 
+    fn not_understood(&mut self, span: Span) -> Stop {
+        let message = "this part of YAML is not understood here";
+        self.problems.error(&Path::Root, span, "syntax", message, "write it in a simpler form");
+        Stop::Reported
+    }
+
     /// The items of the held sequence, each dropped before the next is read.
     fn held(&mut self, sink: &mut dyn FnMut(usize, &Node<'t>, &mut Problems)) -> Result<(), Stop> {
         let mut index = 0;
@@ -220,6 +228,7 @@ impl<'t, 'p> Builder<'t, 'p> {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the parser may learn new events")]
     fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node<'t>, Stop> {
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -240,7 +249,7 @@ impl<'t, 'p> Builder<'t, 'p> {
                 self.problems.error(&Path::Root, span, "unknown_anchor", message, remedy);
                 return Ok(Node { value: Value::Scalar(Cow::Borrowed("null"), Style::Plain), span });
             }
-            other => unreachable!("where a value belongs there is no {other:?}"),
+            _ => return Err(self.not_understood(span)),
         };
         if anchor != 0 {
             let (nodes, depth) = measure(&node);

@@ -372,7 +372,7 @@ impl Laid<'_, '_> {
             (None, _) => tcp.settle = settle.value,
             (Some(_), None) => {}
             (Some((message, remedy)), Some(span)) => {
-                self.error("settle", span, "contradiction", message, remedy)
+                self.error("settle", span, "contradiction", message, remedy);
             }
         }
     }

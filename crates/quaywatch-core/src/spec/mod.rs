@@ -11,10 +11,12 @@ pub mod fields;
 pub mod host;
 pub mod values;
 
+mod belong;
 mod canonical;
 mod derive;
 mod finish;
 mod read;
+mod target;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -33,12 +33,7 @@ impl At<'_, '_> {
     }
 
     /// Reports that the value is of another kind: "`enabled` must be …, not …".
-    pub fn wrong_type(
-        &self,
-        problems: &mut Problems,
-        wanted: impl Display,
-        remedy: impl Into<String>,
-    ) {
+    pub fn wrong_type(&self, problems: &mut Problems, wanted: impl Display, remedy: impl Into<String>) {
         let message = format!("`{}` must be {wanted}, not {}", self.key, self.node.describe());
         self.error(problems, "wrong_type", message, remedy);
     }
@@ -136,11 +131,7 @@ impl At<'_, '_> {
     }
 
     /// A duration within a range.
-    pub fn duration(
-        &self,
-        problems: &mut Problems,
-        range: &RangeInclusive<Duration>,
-    ) -> Option<Duration> {
+    pub fn duration(&self, problems: &mut Problems, range: &RangeInclusive<Duration>) -> Option<Duration> {
         let Some((text, _)) = self.scalar() else {
             self.wrong_type(problems, "a duration", "write `60` (seconds), `500ms`, `1m` or `5 minutes`");
             return None;

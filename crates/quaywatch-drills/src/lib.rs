@@ -5,6 +5,9 @@
 //! build; the tests of the program run the short form of each. Both call [`run`]. A drill says with what seed it ran:
 //! what it chooses repeats, what the machine's scheduler chooses does not.
 
+mod door;
+mod kill;
+mod records;
 mod report;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -48,7 +51,13 @@ struct Setting {
 /// All drills.
 #[must_use]
 pub const fn names() -> &'static [Drill] {
-    &[]
+    &[Drill {
+        name: "kill",
+        about: "SIGKILL at random moments; no incident and no notice lost, none told under two keys",
+        runs: 200,
+        short_runs: 20,
+        go: kill::run,
+    }]
 }
 
 /// Runs a drill against the program at `binary`.

@@ -60,7 +60,7 @@ fn read(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
         match word.as_str() {
             "--binary" => read.binary = value()?.into(),
             "--runs" => {
-                read.options.runs = Some(u32::try_from(number(value()?)?).map_err(|e| e.to_string())?)
+                read.options.runs = Some(u32::try_from(number(value()?)?).map_err(|e| e.to_string())?);
             }
             "--seed" => read.options.seed = number(value()?)?,
             "--short" => read.options.short = true,

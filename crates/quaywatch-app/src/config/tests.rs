@@ -1,3 +1,5 @@
+//! Whole files: both samples of the guide, everything that can be set, everything that can be wrong, and any text at all.
+
 use std::time::Duration;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Specs as people write them: what is read, what is refused and with which words, and what survives the store.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

@@ -37,7 +37,8 @@ pub struct Cost {
 pub fn schedule_cost(monitors: u32, interval: Duration) -> Cost {
     let start = Moment { wall: Timestamp::from_secs(1_777_652_100), boot: BootTime(1_000_000_000) };
     let stats = Arc::new(RunnerStats::default());
-    let ports = Ports { prober: Box::new(Echo::default()), names: Box::new(Nobody), anchors: Box::new(Nobody) };
+    let ports =
+        Ports { prober: Box::new(Echo::default()), names: Box::new(Nobody), anchors: Box::new(Nobody) };
     let parts = Parts {
         config: RunnerConfig::new(LocationId::LOCAL),
         ports,
@@ -51,7 +52,8 @@ pub fn schedule_cost(monitors: u32, interval: Duration) -> Cost {
     let began = SystemClock.boot();
     let plan = Arc::new(plan(interval));
     for first in (0..monitors).step_by(10_000) {
-        run.machine.order(Order::Upsert((first..monitors.min(first + 10_000)).map(|n| job(n, &plan)).collect()));
+        run.machine
+            .order(Order::Upsert((first..monitors.min(first + 10_000)).map(|n| job(n, &plan)).collect()));
         while run.turn().is_zero() {}
     }
     let load = SystemClock.boot().since(began);

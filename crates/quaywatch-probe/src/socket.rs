@@ -93,6 +93,21 @@ pub(crate) fn begin(
     }
 }
 
+/// Sends the SYN of another half-open check on a socket that [`release`] has made as good as new.
+pub(crate) fn begin_again(socket: &Socket, address: SocketAddr) -> Result<(), Errno> {
+    sys::postpone_ack(socket).map_err(|error| errno_of(&error))?;
+    let address = SocketAddr::new(address.ip().to_canonical(), address.port()).with_zone_of(address);
+    match socket.connect(&address.into()).map_err(|error| errno_of(&error)) {
+        Ok(()) | Err(Errno::EINPROGRESS) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Resets an answered half-open check without closing its socket. False: it can only be closed.
+pub(crate) fn release(socket: &Socket) -> bool {
+    sys::disconnect(socket).is_ok()
+}
+
 /// `SocketAddr::new` forgets the zone of a link-local address.
 trait WithZone {
     fn with_zone_of(self, original: SocketAddr) -> Self;

@@ -39,6 +39,11 @@ pub(crate) fn postpone_ack(_: &Socket) -> io::Result<()> {
     Ok(())
 }
 
+/// Only Linux is known to reset and to leave the socket as good as new.
+pub(crate) fn disconnect(_: &Socket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// There is no such queue.
 pub(crate) fn want_icmp_v6(_: &Socket) -> io::Result<()> {
     Ok(())

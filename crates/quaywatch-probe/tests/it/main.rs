@@ -6,3 +6,4 @@ mod harm;
 mod loopback;
 mod own_fault;
 mod watcher;
+mod wire;

@@ -323,7 +323,8 @@ impl Worker {
     fn keep(&mut self, key: usize) -> bool {
         let flight = &mut self.flights[key];
         let idle = &mut self.idle[usize::from(!is_v4(flight.address))];
-        let fits = flight.ending == Ending::Reset && flight.retransmits == 0 && self.config.sources.is_empty();
+        let fits =
+            flight.ending == Ending::Reset && flight.retransmits == 0 && self.config.sources.is_empty();
         if !fits || idle.len() >= KEPT || !socket::release(&flight.socket) {
             return false;
         }

@@ -10,9 +10,13 @@ mod linux;
 mod other;
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{CAN_HALF_OPEN, QueueReader, bind_late, facts, disconnect, postpone_ack, want_icmp_v6};
+pub(crate) use linux::{
+    CAN_HALF_OPEN, QueueReader, bind_late, disconnect, facts, postpone_ack, want_icmp_v6,
+};
 #[cfg(not(target_os = "linux"))]
-pub(crate) use other::{CAN_HALF_OPEN, QueueReader, bind_late, facts, disconnect, postpone_ack, want_icmp_v6};
+pub(crate) use other::{
+    CAN_HALF_OPEN, QueueReader, bind_late, disconnect, facts, postpone_ack, want_icmp_v6,
+};
 
 /// How far a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -199,9 +199,9 @@ fn steps(
     interval_ms: i64,
     window: std::ops::Range<i64>,
     lan: &mut Lan,
-) -> Vec<Box<ShardStep>> {
+) -> Vec<ShardStep> {
     let at = Timestamp::from_millis(START_MS + window.end);
-    let mut steps: Vec<_> = ShardId::all().map(|shard| Box::new(ShardStep::new(shard, at))).collect();
+    let mut steps: Vec<_> = ShardId::all().map(|shard| ShardStep::new(shard, at)).collect();
     // START_MS lies on the grid of every interval that divides an hour.
     let (from, base) = (window.start % interval_ms, window.start - window.start % interval_ms);
     let first = schedule.partition_point(|(phase, _)| *phase < from);
@@ -223,15 +223,12 @@ fn steps(
     steps
 }
 
-async fn commit_all(
-    shards: &[Arc<dyn ShardStore>],
-    steps: Vec<Box<ShardStep>>,
-) -> quaywatch_store::Result<()> {
+async fn commit_all(shards: &[Arc<dyn ShardStore>], steps: Vec<ShardStep>) -> quaywatch_store::Result<()> {
     let under_way: Vec<_> = shards
         .iter()
         .zip(steps)
         .filter(|(_, step)| !step.is_empty())
-        .map(|(shard, step)| shard.commit(step))
+        .map(|(shard, step)| shard.commit(Box::new(step)))
         .collect();
     for commit in under_way {
         commit.await.map_err(|failed| failed.error)?;

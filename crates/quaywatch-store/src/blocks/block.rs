@@ -145,13 +145,22 @@ fn decode_columns(reader: &mut Reader<'_>, empty: Row, rows: &mut Vec<Row>, firs
         rows.iter_mut().for_each(|r| r.flags = usual);
     }
     if head & FLAGS != 0 {
-        take_few(reader, rows, |r, v| Ok(r.flags ^= byte(v)?))?;
+        take_few(reader, rows, |r, v| {
+            r.flags ^= byte(v)?;
+            Ok(())
+        })?;
     }
     if head & RETRANSMITS != 0 {
-        take_few(reader, rows, |r, v| Ok(r.retransmits = byte(v)?))?;
+        take_few(reader, rows, |r, v| {
+            r.retransmits = byte(v)?;
+            Ok(())
+        })?;
     }
     if head & DNS_FEW != 0 {
-        take_few(reader, rows, |r, v| Ok(r.dns_us = v))?;
+        take_few(reader, rows, |r, v| {
+            r.dns_us = v;
+            Ok(())
+        })?;
     }
     let mut values = Vec::new();
     if head & DNS_MANY != 0 {

@@ -1,3 +1,5 @@
+//! Blocks: round trips, damaged bytes, and what a block may cost.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -49,7 +51,7 @@ fn any_hour() -> impl Strategy<Value = Vec<Row>> {
                 .iter()
                 .enumerate()
                 .map(|(i, check)| (phase + i as i64 * step, check))
-                .chain(beside.iter().map(|slot| *slot).zip(&checks))
+                .chain(beside.iter().copied().zip(&checks))
                 .filter(|(slot, check)| *slot < HOUR_MS && check.0)
                 .map(|(slot, (_, latency, dns, code, flags, retransmits))| Row {
                     code: *code,

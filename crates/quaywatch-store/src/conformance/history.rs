@@ -40,7 +40,7 @@ fn some_hours(id: MonitorId) -> Vec<CheckResult> {
             }
             100 => results.push(CheckResult { code: ErrorCode::AddressPartial, ..ok(id, slot, latency) }),
             101 => {
-                results.push(CheckResult { code: ErrorCode::SelfDns, latency_us: None, ..ok(id, slot, 1) })
+                results.push(CheckResult { code: ErrorCode::SelfDns, latency_us: None, ..ok(id, slot, 1) });
             }
             110 => results.push(CheckResult { syn_retransmits: 1, dns_us: 1_234, ..ok(id, slot, 1_001_000) }),
             120 => results.push(CheckResult { flags: ResultFlags::FULL, ..ok(id, slot, latency) }),

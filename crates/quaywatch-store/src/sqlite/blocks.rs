@@ -59,7 +59,7 @@ fn due_hour(connection: &Connection, shard: ShardId, now: Timestamp) -> Result<O
     Ok(None)
 }
 
-fn pack_hour(connection: &Connection, shard: ShardId, hour: i64) -> Result<(u64, Move)> {
+pub(super) fn pack_hour(connection: &Connection, shard: ShardId, hour: i64) -> Result<(u64, Move)> {
     let (from, to) = key::chunk_range(hour, shard.0);
     let chunks: Vec<(i64, Vec<u8>)> = connection
         .prepare_cached("SELECT id, data FROM chunk WHERE id >= ?1 AND id < ?2 ORDER BY id")

@@ -30,7 +30,7 @@ pub(super) async fn sort_minutes(inner: &Inner, now: Timestamp) -> Result<Option
     Ok(Some(done))
 }
 
-fn sort(connection: &Connection, end: i64) -> Result<Option<(u64, Move)>> {
+pub(super) fn sort(connection: &Connection, end: i64) -> Result<Option<(u64, Move)>> {
     let first: Option<i64> = connection
         .prepare_cached("SELECT min(at) FROM log WHERE at < ?1")
         .and_then(|mut s| s.query_row([end], |row| row.get(0)))

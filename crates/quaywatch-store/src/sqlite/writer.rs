@@ -6,8 +6,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use quaywatch_core::Clock;
+use quaywatch_core::{Clock, ShardId};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
@@ -23,6 +24,9 @@ use crate::{CommitFailed, Result, StoreError};
 
 /// Above this size the write-ahead log is cut back to nothing as soon as no reader needs it.
 const WAL_CUT_BYTES: u64 = 64 << 20;
+
+/// The steps of all shards are queued one after the other: so long the writer waits for the next one before it begins.
+const LINGER: Duration = Duration::from_micros(200);
 
 /// A step on its way.
 struct Commit {
@@ -217,7 +221,11 @@ impl Writer {
                     Job::Work(work) => waiting.push_back(work),
                     Job::Close(reply) => closing = Some(reply),
                 }
-                next = queue.try_recv().ok();
+                next = if group.is_empty() || group.len() >= ShardId::COUNT {
+                    queue.try_recv().ok()
+                } else {
+                    queue.recv_timeout(LINGER).ok()
+                };
             }
             if !group.is_empty() {
                 self.commit(std::mem::take(&mut group));
@@ -361,7 +369,7 @@ impl Writer {
 
     /// Cuts the log back to nothing, unless a reader needs it: nobody waits for that.
     fn cut_wal(&self) {
-        let _ = self.connection.busy_timeout(std::time::Duration::ZERO);
+        let _ = self.connection.busy_timeout(Duration::ZERO);
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         let _ = self.connection.busy_timeout(connection::BUSY);
     }

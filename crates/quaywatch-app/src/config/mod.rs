@@ -1,7 +1,7 @@
 //! The server's file: read, checked whole, compared with what is stored.
 //!
-//! [`read`] gives a [`Config`] or everything that is wrong with the text; [`render`] shows that to people with file,
-//! line, column and the offending text; [`diff`] says what must change in the store. Nothing here keeps a clear
+//! [`read()`] gives a [`Config`] or everything that is wrong with the text; [`render()`] shows that to people with file,
+//! line, column and the offending text; [`diff()`] says what must change in the store. Nothing here keeps a clear
 //! secret where it could be written down.
 
 mod budget;

@@ -6,6 +6,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use nix::ifaddrs::getifaddrs;
+use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::SockaddrStorage;
 use quaywatch_core::egress::Network;
 
@@ -107,7 +108,10 @@ impl Interfaces {
     pub fn read() -> io::Result<Self> {
         let own = getifaddrs()?.filter_map(|interface| {
             let ip = ip_of(&interface.address?)?;
-            let prefix = interface.netmask.as_ref().and_then(ip_of).map(prefix_of);
+            // Behind a link without a carrier nobody is near, whatever its netmask says.
+            let is_running = interface.flags.contains(InterfaceFlags::IFF_RUNNING);
+            let mask = interface.netmask.as_ref().filter(|_| is_running);
+            let prefix = mask.and_then(ip_of).map(prefix_of);
             Some((ip, prefix.and_then(|prefix| Network::new(ip, prefix))))
         });
         Ok(Self { own: own.collect() })

@@ -158,6 +158,8 @@ impl Prober for Echo {
         into.append(&mut self.0);
     }
 
+    fn cancel(&mut self, _: &[u64]) {}
+
     fn cancel_all(&mut self) {
         self.0.clear();
     }

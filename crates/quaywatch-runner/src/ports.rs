@@ -19,6 +19,8 @@ pub(crate) trait Prober: Send {
     fn talk(&mut self, dial: Dial, plan: &Arc<Plan>);
     /// Fetches what has ended, in any order.
     fn drain(&mut self, into: &mut Vec<Report>);
+    /// Drops plain dials by their tokens: another address has decided. Those that were on their way are still reported.
+    fn cancel(&mut self, tokens: &[u64]);
     /// Drops everything in flight; nothing more needs to be reported of it.
     fn cancel_all(&mut self);
 }

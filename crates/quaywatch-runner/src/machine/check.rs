@@ -8,7 +8,7 @@ use std::time::Duration;
 use quaywatch_core::evidence::Stage as How;
 use quaywatch_core::spec::{Addresses as Which, Expectation, Handshake};
 use quaywatch_core::verdict::{expected, verdict};
-use quaywatch_core::{Attempt, ErrorCode, Evidence, ResultFlags, Signal, Verdict};
+use quaywatch_core::{Attempt, ErrorCode, Evidence, Plan, ResultFlags, Signal, Verdict};
 
 use super::Machine;
 use super::flight::{Flight, Observation, Token};
@@ -44,7 +44,7 @@ impl Machine {
             flight.attempts.push(unmade(address, ErrorCode::SelfResource));
             return true;
         }
-        flight.pending += 1;
+        flight.out |= 1 << index;
         let plan = &flight.plan;
         let handshake = if self.config.half_open { plan.handshake } else { Handshake::Full };
         let passed = now.boot.since(flight.dialled);
@@ -94,10 +94,12 @@ impl Machine {
     pub(super) fn reported(&mut self, report: Report) {
         let (token, index) = Token::of_report(report.token);
         let Some(flight) = self.flights.get(token) else { return };
+        if !flight.is_back(index) {
+            return;
+        }
         self.room.give();
-        flight.pending = flight.pending.saturating_sub(1);
         if flight.decided {
-            if flight.pending == 0 {
+            if flight.out == 0 {
                 self.close(token);
             }
             return;
@@ -152,7 +154,7 @@ impl Machine {
             }
             if flight.plan.addresses == Which::First
                 && flight.attempts.last().is_some_and(|a| decides(flight, a))
-                || flight.pending == 0 && flight.next >= flight.addresses.len()
+                || flight.out == 0 && flight.next >= flight.addresses.len()
             {
                 return self.decide(token);
             }
@@ -169,9 +171,7 @@ impl Machine {
         if flight.key == NONE {
             return self.end_unseen(token);
         }
-        let (code, index) = verdict(&flight.plan, &flight.attempts);
-        flight.attempts[..=index].rotate_right(1);
-        let seen = judged(flight, code, self.now.boot.since(flight.dialled));
+        let seen = judged(flight, self.now.boot.since(flight.dialled));
         self.prove(token, seen);
     }
 }
@@ -214,21 +214,13 @@ fn good(flight: &Flight, report: &Report) -> Observation {
     }
 }
 
-/// The observation of any other check, with its evidence.
-fn judged(flight: &mut Flight, code: ErrorCode, passed: Duration) -> Observation {
+/// The observation of any other check, with its evidence; what it means is put in by [`judge`].
+fn judged(flight: &mut Flight, passed: Duration) -> Observation {
     let attempts = std::mem::take(&mut flight.attempts);
-    let deciding = &attempts[0];
-    let elapsed_us = match attempts.len() {
-        1 => deciding.elapsed_us,
+    let elapsed_us = match &attempts[..] {
+        [one] => one.elapsed_us,
         _ => u32::try_from(passed.as_micros()).unwrap_or(u32::MAX),
     };
-    // Latency is a target's that answered as it should; of a partly dead one, the best that answered.
-    let latency_us = match code.verdict() {
-        Verdict::Up => deciding.latency_us,
-        Verdict::Degraded => attempts.iter().filter_map(|attempt| attempt.latency_us).min(),
-        Verdict::Down | Verdict::Unknown | Verdict::Blocked => None,
-    };
-    let syn_retransmits = deciding.syn_retransmits;
     let evidence = Evidence {
         attempts,
         stage: None,
@@ -237,15 +229,34 @@ fn judged(flight: &mut Flight, code: ErrorCode, passed: Duration) -> Observation
         detail: flight.dns_detail.as_deref().filter(|_| flight.stale).map(str::to_owned),
         first_bytes: flight.first_bytes.take().map(String::from),
     };
-    Observation {
-        code,
+    let mut seen = Observation {
+        code: ErrorCode::Ok,
         flags: flags(flight, flight.full),
-        syn_retransmits,
-        latency_us: latency_us.and_then(NonZeroU32::new),
+        syn_retransmits: 0,
+        latency_us: None,
         dns_us: flight.dns_us,
         elapsed_us,
         evidence: Some(Box::new(evidence)),
-    }
+    };
+    judge(&flight.plan, &mut seen);
+    seen
+}
+
+/// Puts the verdict over its attempts into an observation, and the deciding one first.
+pub(super) fn judge(plan: &Plan, seen: &mut Observation) {
+    let Some(evidence) = &mut seen.evidence else { return };
+    let attempts = &mut evidence.attempts;
+    let (code, index) = verdict(plan, attempts);
+    attempts[..=index].rotate_right(1);
+    // Latency is a target's that answered as it should; of a partly dead one, the best that answered.
+    let latency_us = match code.verdict() {
+        Verdict::Up => attempts[0].latency_us,
+        Verdict::Degraded => attempts.iter().filter_map(|attempt| attempt.latency_us).min(),
+        Verdict::Down | Verdict::Unknown | Verdict::Blocked => None,
+    };
+    seen.code = code;
+    seen.syn_retransmits = attempts[0].syn_retransmits;
+    seen.latency_us = latency_us.and_then(NonZeroU32::new);
 }
 
 /// An attempt that was answered, as evidence.

@@ -9,6 +9,7 @@ use quaywatch_core::verdict::proves_our_network;
 use quaywatch_core::{Attempt, CheckResult, ErrorCode, ResultFlags, Verdict};
 
 use super::Machine;
+use super::check::judge;
 use super::flight::{Observation, Token};
 use super::roster::{NONE, Stage};
 use crate::sink::{Batch, Sight};
@@ -39,11 +40,26 @@ impl Machine {
 
     /// Nobody wants to know any more.
     pub(super) fn end_unseen(&mut self, token: Token) {
-        if let Some(flight) = self.flights.get(token) {
-            flight.decided = true;
-            if flight.pending == 0 {
-                self.close(token);
-            }
+        self.leave_off(token);
+    }
+
+    /// A flight has its outcome, or needs none: what is still out is called back. Dialogues end by themselves.
+    fn leave_off(&mut self, token: Token) {
+        let Some(flight) = self.flights.get(token) else { return };
+        flight.decided = true;
+        if flight.out != 0 && !flight.talks {
+            let out = std::mem::take(&mut flight.out);
+            let tokens: Vec<u64> = (0..16)
+                .filter(|attempt| out & 1 << attempt != 0)
+                .map(|attempt| token.dial(attempt))
+                .collect();
+            tokens.iter().for_each(|_| self.room.give());
+            self.ports.prober.cancel(&tokens);
+            // Some may not have left yet.
+            self.leaving.dials.retain(|dial| !tokens.contains(&dial.token));
+        }
+        if self.flights.get(token).is_some_and(|flight| flight.out == 0) {
+            self.close(token);
         }
     }
 
@@ -72,7 +88,7 @@ impl Machine {
         match self.health.opinion(family, self.now.boot) {
             Opinion::TheirFault => self.end(token, seen),
             Opinion::OurFault => {
-                self.blame_us(&mut seen, family);
+                self.blame_us(token, &mut seen, family);
                 self.end(token, seen);
             }
             Opinion::Look => {
@@ -114,13 +130,22 @@ impl Machine {
         !is_proven || self.suspicion.is_raised(self.now.boot, window)
     }
 
-    fn blame_us(&self, seen: &mut Observation, family: Family) {
-        self.stats.blamed_on_us.inc();
-        seen.code = ErrorCode::SelfNetwork;
-        seen.latency_us = None;
-        if let Some(evidence) = &mut seen.evidence {
-            evidence.detail = Some(format!("no anchor answers: {}", self.ports.anchors.describe(family)));
+    /// What nobody answered in this family was our own fault; what the others say stands.
+    fn blame_us(&mut self, token: Token, seen: &mut Observation, family: Family) {
+        let (Some(flight), Some(evidence)) = (self.flights.get(token), &mut seen.evidence) else { return };
+        // Where the deciding one was an answer, most monitors fail at once: it may have come from a box on our own way.
+        let any_failure = proves_our_network(evidence.attempts[0].error_code);
+        for attempt in &mut evidence.attempts {
+            let code = attempt.error_code;
+            let is_ours = if any_failure { code != ErrorCode::Ok } else { !proves_our_network(code) };
+            if is_ours && Family::of(attempt.address.ip()) == family {
+                attempt.error_code = ErrorCode::SelfNetwork;
+                attempt.latency_us = None;
+            }
         }
+        evidence.detail = Some(format!("no anchor answers: {}", self.ports.anchors.describe(family)));
+        self.stats.blamed_on_us.inc();
+        judge(&flight.plan, seen);
     }
 
     /// Someone beyond our links answered.
@@ -186,7 +211,7 @@ impl Machine {
                 continue;
             };
             if self.health.opinion(family, self.now.boot) == Opinion::OurFault {
-                self.blame_us(&mut seen, family);
+                self.blame_us(token, &mut seen, family);
             }
             self.end(token, *seen);
         }
@@ -201,10 +226,7 @@ impl Machine {
         let key = std::mem::replace(&mut flight.key, NONE);
         let riders = std::mem::take(&mut flight.riders);
         let (place, group) = (token.place(), flight.group);
-        flight.decided = true;
-        if flight.pending == 0 {
-            self.close(token);
-        }
+        self.leave_off(token);
         if key != NONE {
             self.conclude_for(key, &seen, false);
         }

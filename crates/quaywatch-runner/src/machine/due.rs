@@ -313,7 +313,7 @@ impl Machine {
             next: 0,
             last_failed: false,
             next_at: BootTime(0),
-            pending: 0,
+            out: 0,
             decided: false,
             dns_us: 0,
             ends_by: self.now.boot + limit,

@@ -98,8 +98,8 @@ pub(super) struct Flight {
     pub(super) last_failed: bool,
     /// When the next address is tried, whatever the last one does.
     pub(super) next_at: BootTime,
-    /// Dials that have not been reported.
-    pub(super) pending: u8,
+    /// Attempts that have not been reported, as bits.
+    pub(super) out: u16,
     /// It has its outcome; what is pending is of no interest.
     pub(super) decided: bool,
     pub(super) dns_us: u32,
@@ -116,6 +116,15 @@ pub(super) struct Flight {
     pub(super) held: Option<Box<Observation>>,
     /// Monitors with identical checks.
     pub(super) riders: Vec<u32>,
+}
+
+impl Flight {
+    /// Notes that an attempt was reported; tells whether it was out.
+    pub(super) fn is_back(&mut self, attempt: u8) -> bool {
+        let was_out = self.out & 1 << attempt != 0;
+        self.out &= !(1 << attempt);
+        was_out
+    }
 }
 
 #[derive(Debug, Default)]

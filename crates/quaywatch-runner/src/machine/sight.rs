@@ -134,7 +134,7 @@ impl Machine {
             self.stats.lost.inc();
             let why = "the check never came back from whoever made it".to_owned();
             if let Some(flight) = self.flights.get(token) {
-                (0..std::mem::take(&mut flight.pending)).for_each(|_| self.room.give());
+                (0..std::mem::take(&mut flight.out).count_ones()).for_each(|_| self.room.give());
             }
             self.end(token, undialled(ErrorCode::SelfStall, How::Prepare, why));
         }

@@ -89,6 +89,10 @@ impl Prober for Real {
         self.reports.take(into);
     }
 
+    fn cancel(&mut self, tokens: &[u64]) {
+        self.bulk.cancel(tokens);
+    }
+
     fn cancel_all(&mut self) {
         self.bulk.cancel_all();
         self.round.fetch_add(1, Ordering::Relaxed);

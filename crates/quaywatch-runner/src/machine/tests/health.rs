@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quaywatch_core::egress::{Accounts, EgressPolicy};
 use quaywatch_core::health::{Family, Look};
-use quaywatch_core::spec::Expectation;
+use quaywatch_core::spec::{Addresses, Expectation};
 use quaywatch_core::{ErrorCode, MonitorId, Plan, Signal, Verdict};
 
 use super::super::Order;
@@ -186,4 +186,22 @@ fn t_what_must_not_be_dialled_is_blocked_and_not_dialled() {
     let results = sim.results();
     assert!(results.iter().any(|result| result.monitor == MonitorId(2) && result.code == ErrorCode::Ok));
     assert!(results.iter().any(|result| result.code == ErrorCode::PolicyBlocked), "never stays never");
+}
+
+#[test]
+fn a_dead_family_of_our_own_is_no_finding_about_the_target() {
+    let mut sim = Sim::new(|_| {});
+    sim.world().looks.insert(Family::V4, Some(ALIVE));
+    sim.world().looks.insert(Family::V6, Some(DEAD));
+    sim.name("db.example", &["10.1.1.1", "2001:db8::1"], Duration::from_millis(1), Duration::from_secs(600));
+    sim.target("[2001:db8::1]:5432", Target::Silent);
+    let all = Arc::new(Plan { addresses: Addresses::All, ..(*short(20)).clone() });
+    sim.add(vec![job(1, "db.example", &all)]);
+    sim.run_s(5);
+    assert_eq!(codes(&sim.results()).into_keys().collect::<Vec<_>>(), [ErrorCode::Ok]);
+    assert_eq!(sim.sight(), [], "the other family sees");
+    // With IPv6 in order, the silence is the target's.
+    sim.world().looks.insert(Family::V6, Some(ALIVE));
+    sim.run_s(20);
+    assert_eq!(sim.results().last().unwrap().code, ErrorCode::AddressPartial);
 }

@@ -181,3 +181,16 @@ fn families_of_one_name_are_two_questions() {
     assert_eq!(sim.world().asked.len(), 2);
     assert_eq!(sim.results().len(), 2);
 }
+
+#[test]
+fn what_lost_the_race_is_called_back() {
+    let mut sim = Sim::new(|_| {});
+    sim.name("db.example", &["10.1.1.1", "10.1.1.2"], MS, Duration::from_secs(600));
+    sim.target("10.1.1.1:5432", Target::Silent);
+    sim.add(vec![job(1, "db.example", &every(60))]);
+    sim.run_s(2);
+    assert_eq!(sim.results().len(), 1);
+    assert_eq!((sim.machine.flights.len(), sim.world().most_flying), (0, 2));
+    sim.run_s(15);
+    assert_eq!(sim.results(), [], "and never heard of again");
+}

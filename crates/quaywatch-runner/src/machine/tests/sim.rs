@@ -134,6 +134,10 @@ impl Prober for Shared {
         into.extend(std::mem::replace(&mut world.flying, later).into_values());
     }
 
+    fn cancel(&mut self, tokens: &[u64]) {
+        self.lock().flying.retain(|(_, token), _| !tokens.contains(token));
+    }
+
     fn cancel_all(&mut self) {
         self.lock().flying.clear();
     }

@@ -37,5 +37,6 @@ pub const CASES: &[Case] = cases![
     history::locations_and_neighbours_are_kept_apart,
     history::summaries_are_the_same_in_every_layer,
     history::every_status_has_its_last_check,
+    history::a_clock_that_was_wrong_holds_nothing_up,
     history::each_layer_is_deleted_after_its_own_time,
 ];

@@ -293,6 +293,24 @@ pub(super) fn every_status_has_its_last_check(open: Open<'_>) {
     check(2 * HOUR + MINUTE, "block, chunk and log");
 }
 
+pub(super) fn a_clock_that_was_wrong_holds_nothing_up(open: Open<'_>) {
+    let bench = Bench::open(open);
+    let (id, shard) = bench.one();
+    let (past, future) = (-super::DAY + HOUR, 20_000 * DAY_LENGTH);
+    let results = [past, 10 * SECOND, future].map(|slot| ok(id, slot, 5)).to_vec();
+    commit(&shard, ShardStep { results, states: vec![state(id, Status::Up, 0)], ..step(id, 11 * SECOND) });
+    let everything = || bench.slots(id, window(-super::DAY, 30_000 * DAY_LENGTH));
+    sort(&bench, HOUR);
+    assert_eq!(everything(), [past, 10 * SECOND, future]);
+    for shard in ShardId::all() {
+        pack_hours(&bench.own(shard.0), 3 * HOUR);
+        pack_days(&bench.own(shard.0), 4 * DAY_LENGTH);
+    }
+    assert_eq!(everything(), [past, 10 * SECOND, future]);
+    assert_eq!(wait(bench.account.daily_summaries(id, window(0, DAY_LENGTH))).expect("days").len(), 1);
+    assert!(wait(bench.account.statuses()).expect("statuses")[0].last.is_some());
+}
+
 pub(super) fn each_layer_is_deleted_after_its_own_time(open: Open<'_>) {
     let bench = Bench::open(open);
     let (id, shard) = bench.one();

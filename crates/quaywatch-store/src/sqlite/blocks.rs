@@ -39,21 +39,21 @@ pub(super) async fn write_blocks(
     Ok(Some(done))
 }
 
-/// The oldest hour of the shard that has chunks and whose turn has come.
+/// The oldest hour of the shard that has chunks and whose turn has come. Hours without any are leapt over: results
+/// of a clock that was once wrong may lie decades apart.
 fn due_hour(connection: &Connection, shard: ShardId, now: Timestamp) -> Result<Option<i64>> {
-    let first: Option<i64> = connection
-        .prepare_cached("SELECT min(id) FROM chunk")
-        .and_then(|mut s| s.query_row([], |row| row.get(0)))
-        .map_err(engine)?;
-    let Some(first) = first else { return Ok(None) };
-    let mut any = connection
-        .prepare_cached("SELECT 1 FROM chunk WHERE id >= ?1 AND id < ?2 LIMIT 1")
-        .map_err(engine)?;
     let due_ms = now.millis() - SORTED_AFTER_MS - TURN_MS * i64::from(shard.0);
-    for hour in key::chunk_hour(first)..due_ms.div_euclid(HOUR_MS) {
+    let mut next = connection
+        .prepare_cached("SELECT id FROM chunk WHERE id >= ?1 ORDER BY id LIMIT 1")
+        .map_err(engine)?;
+    let mut hour = 0;
+    while hour < due_ms.div_euclid(HOUR_MS) {
         let (from, to) = key::chunk_range(hour, shard.0);
-        if any.exists([from, to]).map_err(engine)? {
-            return Ok(Some(hour));
+        match next.query_row([from], |row| row.get::<_, i64>(0)).optional().map_err(engine)? {
+            Some(id) if id < to => return Ok(Some(hour)),
+            // In this hour only later shards have any: the next one may have some of ours.
+            Some(id) => hour = key::chunk_hour(id).max(hour + 1),
+            None => break,
         }
     }
     Ok(None)

@@ -46,17 +46,25 @@ fn due_day(
     shard: ShardId,
     now: Timestamp,
 ) -> Result<Option<(i64, std::ops::RangeInclusive<u32>)>> {
-    let first: Option<i64> = connection
-        .prepare_cached("SELECT min(id) FROM block")
-        .and_then(|mut s| s.query_row([], |row| row.get(0)))
-        .map_err(engine)?;
-    let Some(first) = first else { return Ok(None) };
     let due_ms = now.millis() - BLOCKS_FOR_MS - TURN_MS * i64::from(shard.0);
-    for day in key::block_period(first) / HOURS..due_ms.div_euclid(DAY_MS) {
-        let monitors = monitors_of(connection, shard, day)?;
-        if let Some(monitors) = monitors {
+    let mut next = connection
+        .prepare_cached("SELECT id FROM block WHERE id >= ?1 ORDER BY id LIMIT 1")
+        .map_err(engine)?;
+    let mut day = 0;
+    while day < due_ms.div_euclid(DAY_MS) {
+        // Days without any block are leapt over.
+        let from = key::block(day * HOURS, 0, 0, 0);
+        let first: Option<i64> = next.query_row([from], |row| row.get(0)).optional().map_err(engine)?;
+        let Some(first) = first else { break };
+        let found = key::block_period(first) / HOURS;
+        if found > day {
+            day = found;
+            continue;
+        }
+        if let Some(monitors) = monitors_of(connection, shard, day)? {
             return Ok(Some((day, monitors)));
         }
+        day += 1;
     }
     Ok(None)
 }

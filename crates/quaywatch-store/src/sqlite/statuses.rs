@@ -16,7 +16,7 @@ use crate::blocks::{Corrupt, Row, decode_block, key};
 use crate::records::StatusRecord;
 
 /// The longest interval is a day: a last check older than that says nothing.
-const HOURS_BACK: i64 = 25;
+const HOURS_BACK: usize = 26;
 
 pub(super) fn statuses(connection: &Connection, account: AccountId) -> Result<Vec<StatusRecord>> {
     let mut records: Vec<StatusRecord> = connection
@@ -106,15 +106,10 @@ impl Last {
 
     /// Newest hour first, in it shard by shard and newest minute first, until all of the shard are found.
     fn read_chunks(&mut self, connection: &Connection) -> Result<()> {
-        let newest: Option<i64> = connection
-            .prepare_cached("SELECT max(id) FROM chunk")
-            .and_then(|mut s| s.query_row([], |row| row.get(0)))
-            .map_err(engine)?;
-        let Some(newest) = newest.map(key::chunk_hour) else { return Ok(()) };
         let mut select = connection
             .prepare_cached("SELECT id, data FROM chunk WHERE id >= ?1 AND id < ?2 ORDER BY id DESC")
             .map_err(engine)?;
-        for hour in (newest - HOURS_BACK..=newest).rev() {
+        for hour in newest_hours(connection, "chunk", (key::chunk_hour, |hour| key::chunk(hour, 0, 0)))? {
             for shard in ShardId::all() {
                 let (from, to) = key::chunk_range(hour, shard.0);
                 let mut found = select.query([from, to]).map_err(engine)?;
@@ -151,25 +146,21 @@ impl Last {
     }
 
     fn read_blocks(&mut self, connection: &Connection) -> Result<()> {
-        let newest: Option<i64> = connection
-            .prepare_cached("SELECT max(id) FROM block")
-            .and_then(|mut s| s.query_row([], |row| row.get(0)))
-            .map_err(engine)?;
-        let Some(newest) = newest.map(key::block_period) else { return Ok(()) };
+        let hours = newest_hours(connection, "block", (key::block_period, |hour| key::block(hour, 0, 0, 0)))?;
         let mut select = connection
             .prepare_cached("SELECT id, data FROM block WHERE id BETWEEN ?1 AND ?2")
             .map_err(engine)?;
         let mut decoded = Vec::new();
         for (id, last) in self.found.iter_mut().filter(|(_, row)| row.is_none()) {
-            for hour in (newest - HOURS_BACK..=newest).rev() {
-                let (from, to) = key::block_of_monitor(hour, *id);
+            for hour in &hours {
+                let (from, to) = key::block_of_monitor(*hour, *id);
                 let mut found = select.query([from, to]).map_err(engine)?;
                 decoded.clear();
                 while let Some(row) = found.next().map_err(engine)? {
                     let key: i64 = row.get(0).map_err(engine)?;
                     let data = row.get_ref(1).and_then(|d| Ok(d.as_blob()?)).map_err(engine)?;
                     let whose = (id.within_shard(), key::block_location(key));
-                    decode_block(data, hour * key::HOUR_MS, key, whose, &mut decoded)
+                    decode_block(data, *hour * key::HOUR_MS, key, whose, &mut decoded)
                         .map_err(damaged("block", key))?;
                 }
                 *last = decoded.iter().max_by_key(|row| row.slot_ms).copied();
@@ -180,4 +171,24 @@ impl Last {
         }
         Ok(())
     }
+}
+
+/// The newest hours that a table has rows of. Not counted from now or from the newest: results of a clock that was
+/// once ahead may lie in the future.
+fn newest_hours(
+    connection: &Connection,
+    table: &str,
+    (hour_of, first_of): (impl Fn(i64) -> i64, impl Fn(i64) -> i64),
+) -> Result<Vec<i64>> {
+    let mut last =
+        connection.prepare_cached(&format!("SELECT max(id) FROM {table} WHERE id < ?1")).map_err(engine)?;
+    let mut hours = Vec::new();
+    let mut end = i64::MAX;
+    while hours.len() < HOURS_BACK
+        && let Some(id) = last.query_row([end], |row| row.get::<_, Option<i64>>(0)).map_err(engine)?
+    {
+        hours.push(hour_of(id));
+        end = first_of(hour_of(id));
+    }
+    Ok(hours)
 }

@@ -20,7 +20,8 @@ pub(super) fn expect_fence(tx: &Transaction<'_>, shard: u8, fence: Fence) -> Res
         .and_then(|mut s| s.query_row([shard], |row| row.get::<_, i64>(0)).optional())
         .map_err(engine)?
         .unwrap_or(0) as u64;
-    if seen == fence.0 { Ok(()) } else { Err(StoreError::Fenced { shard, seen, ours: fence.0 }) }
+    // Zero is nobody's: a shard must be claimed before anything is written to it.
+    if seen == fence.0 && seen != 0 { Ok(()) } else { Err(StoreError::Fenced { shard, seen, ours: fence.0 }) }
 }
 
 /// Refuses results that belong to another shard: they would be filed under a wrong monitor.

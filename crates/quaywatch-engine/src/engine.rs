@@ -104,6 +104,7 @@ impl Engine {
             blind,
             clock: Arc::clone(&clock),
             stats: Arc::clone(&stats),
+            until_loaded: Vec::new(),
             waiting: Vec::new(),
             answered_with: Vec::new(),
         };

@@ -46,7 +46,7 @@ struct Cost {
 
 /// One result of each monitor, in batches as the runner brings them; what it cost and what it wrote.
 fn interval(judging: &mut Judging, at: Timestamp, code: ErrorCode) -> Cost {
-    let clock = SystemClock::default();
+    let clock = SystemClock;
     let mut cost = Cost::default();
     let mut spent = Duration::ZERO;
     let ids: Vec<_> = (1..=MONITORS).map(MonitorId).collect();

@@ -32,6 +32,8 @@ mod simulation;
 mod stats;
 mod steps;
 mod thread;
+#[cfg(test)]
+mod whole;
 
 pub use config::{ChannelFactory, Checks, EngineConfig, Parts};
 pub use engine::{Engine, StartError, Surveyor};

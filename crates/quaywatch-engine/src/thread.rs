@@ -33,6 +33,8 @@ pub(crate) struct Worker {
     pub(crate) blind: mpsc::UnboundedSender<BlindChange>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stats: Arc<EngineStats>,
+    /// Changes that wait until every shard is loaded.
+    pub(crate) until_loaded: Vec<Message>,
     /// Who waits for the group that grows, and for the one in flight.
     pub(crate) waiting: Vec<oneshot::Sender<()>>,
     pub(crate) answered_with: Vec<oneshot::Sender<()>>,
@@ -86,7 +88,12 @@ impl Worker {
             Message::AllLoaded => {
                 self.stats.loaded.set(1);
                 tracing::info!(monitors = self.stats.monitors.read(), "every shard is loaded");
+                for message in std::mem::take(&mut self.until_loaded) {
+                    self.obey(message);
+                }
             }
+            // A shard that is still to come was perhaps read before the change, perhaps after.
+            Message::Reload(..) if self.stats.loaded.read() == 0 => self.until_loaded.push(message),
             Message::Reload(reload, done) => {
                 let (jobs, gone) = self.judging.reload(*reload);
                 if !gone.is_empty() {

@@ -65,9 +65,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// Different addresses, so that ports do not run out.
 fn address(number: u32) -> Ipv4Addr {
-    Ipv4Addr::from(
-        0x7F01_0000 + number % 20_000,
-    )
+    Ipv4Addr::from(0x7F01_0000 + number % 20_000)
 }
 
 fn bulk_round(handshake: Handshake, port: u16, checks: u32) -> io::Result<()> {

@@ -39,6 +39,7 @@ fn half_open_checks_are_right_and_the_program_never_sees_them() {
     let stats = watcher.bulk.stats();
     assert_eq!((stats.late_close.read(), stats.dials.read(), stats.in_flight.read()), (0, 5_000, 0));
     assert_eq!(stats.close_lag.read().count(), 5_000);
+    assert!(stats.sockets.read() <= 128, "sockets are used again: {}", stats.sockets.read());
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test is a client of its own port")]
@@ -88,7 +89,10 @@ fn a_full_handshake_is_accepted_and_ends_politely() {
     let watcher = Watcher::here();
     let report = watcher.see(full(port.address));
     assert_eq!((report.code, report.full), (ErrorCode::Ok, true));
-    assert!((50_000..1_050_000).contains(&report.elapsed_us), "it looks for as long as it should: {report:?}");
+    assert!(
+        (50_000..1_050_000).contains(&report.elapsed_us),
+        "it looks for as long as it should: {report:?}"
+    );
     assert!(report.latency_us.expect("a latency").get() < 50_000);
     assert_eq!(port.accepted(), 1);
     let unsettled = watcher.see(Dial { settle: Duration::ZERO, ..full(port.address) });

@@ -5,5 +5,6 @@ mod dialogue;
 mod harm;
 mod loopback;
 mod own_fault;
+mod reuse;
 mod watcher;
 mod wire;

@@ -13,7 +13,8 @@ pub trait Sink: Send {
 pub struct Batch {
     /// The place it saw it from.
     pub location: LocationId,
-    /// Wall time when the batch was closed.
+    /// When the batch was closed, by the schedule's time: the wall's, as far as it was not set since (at most two
+    /// seconds off).
     pub at: Timestamp,
     /// In the order in which they came to be known.
     pub results: Vec<CheckResult>,

@@ -178,6 +178,11 @@ impl Flights {
         Some(flight)
     }
 
+    /// Changes all.
+    pub(super) fn each(&mut self, change: impl FnMut(&mut Flight)) {
+        self.slots.iter_mut().filter_map(|slot| slot.flight.as_mut()).for_each(change);
+    }
+
     /// Ends all; nothing that was sent out for them is known any more.
     pub(super) fn clear(&mut self, mut each: impl FnMut(Flight)) {
         for (place, slot) in self.slots.iter_mut().enumerate() {

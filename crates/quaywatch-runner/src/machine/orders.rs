@@ -56,8 +56,21 @@ impl Machine {
                 Order::Remove(ids) => ids.into_iter().for_each(|id| self.forget(id)),
                 Order::Recheck(list) => list.into_iter().for_each(|(id, at)| self.recheck(id, at)),
                 Order::CheckNow(id) => self.check_now(id),
-                Order::Bind(egress) => self.roster.bind(egress),
+                Order::Bind(egress) => self.bind(egress),
                 Order::ExpireNames => self.names.expire(),
+            }
+        }
+    }
+
+    /// Who may share with whom depends on the policies, so it is found out anew.
+    fn bind(&mut self, egress: EgressPolicy) {
+        if self.roster.bind(egress) {
+            self.sharing.clear();
+            self.flights.each(|flight| flight.group = NONE);
+            for key in 0..u32::try_from(self.roster.entries.len()).expect("entries are 32 bits wide") {
+                if self.roster.entry(key).stage != Stage::Free {
+                    self.sharing.join(&mut self.roster, key);
+                }
             }
         }
     }

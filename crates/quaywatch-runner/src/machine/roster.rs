@@ -231,12 +231,16 @@ impl Roster {
         self.free.push(key);
     }
 
-    /// Another policy binds all accounts from now on.
-    pub(super) fn bind(&mut self, egress: EgressPolicy) {
+    /// Another policy binds all accounts from now on. Tells whether it is another one.
+    pub(super) fn bind(&mut self, egress: EgressPolicy) -> bool {
+        if self.egress == egress {
+            return false;
+        }
         for account in &mut self.accounts {
             account.egress = egress.of(account.id);
         }
         self.egress = egress;
+        true
     }
 
     fn add(&mut self, monitor: u32, job: &Job, names: &mut NameTable) -> u32 {

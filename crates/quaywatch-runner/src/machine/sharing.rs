@@ -124,6 +124,11 @@ impl Sharing {
         }
     }
 
+    /// Forgets who is identical to whom.
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(self.enabled);
+    }
+
     /// Nothing is in flight any more, and nothing that was seen counts.
     pub(super) fn forget_observations(&mut self) {
         for group in &mut self.groups {

@@ -145,3 +145,23 @@ fn accounts_share_only_under_the_same_policy() {
     let of = |id: i64| results.iter().find(|result| result.monitor == MonitorId(id)).unwrap().code;
     assert_eq!((of(1), of(2)), (ErrorCode::Ok, ErrorCode::PolicyBlocked));
 }
+
+#[test]
+fn a_policy_that_parts_accounts_parts_their_checks() {
+    use quaywatch_core::egress::{Accounts, EgressPolicy};
+    let mut sim = Sim::new(|config| config.budget = None);
+    let plan = every(10);
+    let foreign = |id| Job { account: AccountId(7), ..job(id, "10.1.1.1", &plan) };
+    sim.add((1..=20).map(|id| job(id, "10.1.1.1", &plan)).chain((21..=40).map(foreign)).collect());
+    sim.run_s(12);
+    assert!(sim.results().iter().all(|result| result.code == ErrorCode::Ok));
+    assert!(sim.stats.shared.read() > 0);
+    sim.order(Order::Bind(EgressPolicy::new(Accounts::Multi, vec![], vec![])));
+    sim.run_s(12);
+    for result in
+        sim.results().iter().filter(|result| result.slot > sim.world().now.wall - Duration::from_secs(11))
+    {
+        let wanted = if result.monitor.0 > 20 { ErrorCode::PolicyBlocked } else { ErrorCode::Ok };
+        assert_eq!(result.code, wanted);
+    }
+}

@@ -6,9 +6,12 @@
 //! what it chooses repeats, what the machine's scheduler chooses does not.
 
 mod door;
+mod freeze;
+mod hang;
 mod kill;
 mod records;
 mod report;
+mod scene;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -51,13 +54,29 @@ struct Setting {
 /// All drills.
 #[must_use]
 pub const fn names() -> &'static [Drill] {
-    &[Drill {
-        name: "kill",
-        about: "SIGKILL at random moments; no incident and no notice lost, none told under two keys",
-        runs: 200,
-        short_runs: 20,
-        go: kill::run,
-    }]
+    &[
+        Drill {
+            name: "kill",
+            about: "SIGKILL at random moments; no incident and no notice lost, none told under two keys",
+            runs: 200,
+            short_runs: 20,
+            go: kill::run,
+        },
+        Drill {
+            name: "freeze",
+            about: "SIGSTOP and SIGCONT; what was under way is void, the gap is the watcher's own",
+            runs: 3,
+            short_runs: 1,
+            go: freeze::run,
+        },
+        Drill {
+            name: "hang",
+            about: "a webhook that never answers delays no other, and hears everything once it is well",
+            runs: 3,
+            short_runs: 1,
+            go: hang::run,
+        },
+    ]
 }
 
 /// Runs a drill against the program at `binary`.

@@ -17,7 +17,7 @@ use quaywatch_testkit::sink::{Answer, Sink};
 use quaywatch_testkit::wait::{self, RealClock};
 
 use crate::records::Records;
-use crate::{Report, Setting, door};
+use crate::{Report, Setting, door, scene};
 use world::World;
 
 const TARGETS: usize = 20;
@@ -60,7 +60,7 @@ pub(super) fn run(setting: &Setting) -> Result<Report, String> {
     for number in 1..=setting.runs {
         drill
             .live(number)
-            .map_err(|error| format!("life {number}: {error}\n{}", tail(&drill.server.log())))?;
+            .map_err(|error| format!("life {number}: {error}\n{}", scene::tail(&drill.server.log())))?;
     }
     let healed_after = drill.heal()?;
     drill.judge(setting.runs, healed_after)
@@ -179,12 +179,12 @@ impl Drill {
             left.is_empty().then_some(())
         })
         .ok_or_else(|| {
-            format!("not quiet {PATIENCE:?} after all healed: {left}\n{}", tail(&self.server.log()))
+            format!("not quiet {PATIENCE:?} after all healed: {left}\n{}", scene::tail(&self.server.log()))
         })?;
         let took = RealClock.boot().since(began);
         let ended = self.server.stop();
         if !ended.success() {
-            return Err(format!("the server ended with {ended}\n{}", tail(&self.server.log())));
+            return Err(format!("the server ended with {ended}\n{}", scene::tail(&self.server.log())));
         }
         Ok(took)
     }
@@ -233,10 +233,4 @@ fn left_to_do(data: &Path) -> String {
         "{open} incidents are open, {not_up} monitors not up, {} notices not delivered",
         records.undelivered.len()
     )
-}
-
-/// The last lines of a log.
-fn tail(log: &str) -> String {
-    let lines: Vec<&str> = log.lines().collect();
-    lines[lines.len().saturating_sub(30)..].join("\n")
 }

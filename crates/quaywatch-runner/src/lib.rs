@@ -1,8 +1,8 @@
 //! The schedule in real time: every monitor is checked at its slots, as many at once as the machine and the targets
 //! bear, and what was seen leaves in batches.
 //!
-//! [`machine`] holds all decisions and reads neither clock nor network; [`runner`] is the thread that turns it;
-//! [`ports`] is what it needs of the world, and `net` what the world really is. Nothing here knows a database, an
+//! `machine` holds all decisions and reads neither clock nor network; `runner` is the thread that turns it;
+//! `ports` is what it needs of the world, and `net` what the world really is. Nothing here knows a database, an
 //! incident or a page: results go to a [`Sink`], and whoever judges them may ask for a recheck.
 
 #[cfg(any(test, feature = "bench"))]

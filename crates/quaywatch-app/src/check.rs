@@ -108,7 +108,11 @@ pub fn report(target: &str, spec: &MonitorSpec, seen: Seen) -> CheckReport {
         error_code: code,
         message: message(code, latency_us, spec),
         cause: if code == ErrorCode::Ok { "" } else { reason::of(code).cause },
-        remedy: if code == ErrorCode::Ok { String::new() } else { reason::remedy(code, &host.to_text(), port) },
+        remedy: if code == ErrorCode::Ok {
+            String::new()
+        } else {
+            reason::remedy(code, &host.to_text(), port)
+        },
         address: deciding.map(|attempt: &Attempt| attempt.address.to_string()),
         latency_us,
         dns_us: seen.evidence.dns_us,
@@ -182,7 +186,8 @@ mod tests {
     fn options_are_read_like_the_file() {
         let options = [("timeout", "2s"), ("send", "1"), ("expect", "^OK")];
         assert_eq!(spec("a:1", &options).expect("options").timeout.as_secs(), 2);
-        let problems = spec("a:1", &[("handshake", "half_open"), ("send", "x")]).expect_err("a contradiction");
+        let problems =
+            spec("a:1", &[("handshake", "half_open"), ("send", "x")]).expect_err("a contradiction");
         assert!(problems.errors() > 0);
     }
 

@@ -20,7 +20,9 @@ pub enum HistoryError {
         suggestion: String,
     },
     /// A moment that cannot be read.
-    #[error("`{text}` is no moment: write how long ago (`7d`, `90m`) or when (`2026-05-01`, `2026-05-01T16:15:00Z`)")]
+    #[error(
+        "`{text}` is no moment: write how long ago (`7d`, `90m`) or when (`2026-05-01`, `2026-05-01T16:15:00Z`)"
+    )]
     NoMoment {
         /// As asked.
         text: String,
@@ -109,7 +111,13 @@ pub const CSV_HEADER: &str = "time,monitor,location,verdict,error_status,error_c
                               syn_retransmits,handshake,shared,stale_dns,recheck\n";
 
 /// Appends one recorded check to `out`, ending with a line feed.
-pub fn write_row(out: &mut String, format: ExportFormat, monitor: &MonitorRecord, location: &str, row: &CheckRow) {
+pub fn write_row(
+    out: &mut String,
+    format: ExportFormat,
+    monitor: &MonitorRecord,
+    location: &str,
+    row: &CheckRow,
+) {
     let handshake = if row.flags.has(ResultFlags::FULL) { "full" } else { "half_open" };
     let status = row.code.status().map(|s| s.as_str());
     let verdict = verdict_word(row);
@@ -167,7 +175,8 @@ fn verdict_word(row: &CheckRow) -> &'static str {
 /// A field of RFC 4180: quoted where it must be. A leading `=`, `+`, `-` or `@` gets an apostrophe before it, so that
 /// a spreadsheet does not run a name as a formula.
 fn csv(text: &str) -> String {
-    let guarded = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
+    let guarded =
+        if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
     if guarded.contains(['"', ',', '\n', '\r']) {
         format!("\"{}\"", guarded.replace('"', "\"\""))
     } else {

@@ -33,7 +33,8 @@ impl Looker {
     /// A sentence for people: an address that is none, or a machine that gives no thread.
     pub fn new(resolvers: &[String]) -> Result<Self, String> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let limit = descriptors::raise_limit().map_err(|error| format!("cannot read the descriptor limit: {error}"))?;
+        let limit = descriptors::raise_limit()
+            .map_err(|error| format!("cannot read the descriptor limit: {error}"))?;
         let descriptors = Descriptors::new(limit.soft, RESERVE);
         let upstreams = resolvers.iter().map(|text| resolver_address(text)).collect::<Result<Vec<_>, _>>()?;
         let config = ResolverConfig {
@@ -73,9 +74,9 @@ impl Looker {
 fn resolver_address(text: &str) -> Result<SocketAddr, String> {
     const DNS: u16 = 53;
     let bare = text.trim_start_matches('[').trim_end_matches(']');
-    text.parse::<SocketAddr>()
-        .or_else(|_| bare.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS)))
-        .map_err(|_| format!("--resolvers {text}: write an address such as `192.0.2.53` or `192.0.2.53:5353`"))
+    text.parse::<SocketAddr>().or_else(|_| bare.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS))).map_err(
+        |_| format!("--resolvers {text}: write an address such as `192.0.2.53` or `192.0.2.53:5353`"),
+    )
 }
 
 #[cfg(test)]
@@ -85,7 +86,10 @@ mod tests {
     #[test]
     fn name_servers_are_addresses_with_or_without_a_port() {
         assert_eq!(resolver_address("192.0.2.53"), Ok("192.0.2.53:53".parse().expect("literal")));
-        assert_eq!(resolver_address("[2001:db8::53]:5353"), Ok("[2001:db8::53]:5353".parse().expect("literal")));
+        assert_eq!(
+            resolver_address("[2001:db8::53]:5353"),
+            Ok("[2001:db8::53]:5353".parse().expect("literal"))
+        );
         assert_eq!(resolver_address("2001:db8::53"), Ok("[2001:db8::53]:53".parse().expect("literal")));
         assert!(resolver_address("dns.example.com").is_err());
     }

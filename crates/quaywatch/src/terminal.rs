@@ -34,6 +34,15 @@ pub(crate) fn table(header: &[&str]) -> comfy_table::Table {
     table
 }
 
+/// A table as text: no blanks at either end of a line.
+pub(crate) fn lines(table: &comfy_table::Table) -> String {
+    table.lines().fold(String::new(), |mut text, line| {
+        text.push_str(line.strip_prefix(' ').unwrap_or(&line).trim_end());
+        text.push('\n');
+        text
+    })
+}
+
 /// A duration in its two largest units: `3d 4h`, `12m 5s`, `8s`.
 pub(crate) fn short(seconds: u64) -> String {
     let (d, h, m, s) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);

@@ -55,7 +55,9 @@ const GAUGES: &[Of<Gauge>] = &[
     ("quaywatch_incidents_open", "Incidents open now.", |s| &s.incidents_open),
     ("quaywatch_monitors", "Monitors judged now.", |s| &s.monitors),
     ("quaywatch_engine_queue", "Results that wait to be judged.", |s| &s.queue_depth),
-    ("quaywatch_emergency", "1 while notices go out from memory because the store takes nothing.", |s| &s.emergency),
+    ("quaywatch_emergency", "1 while notices go out from memory because the store takes nothing.", |s| {
+        &s.emergency
+    }),
     ("quaywatch_shards_loaded", "Shards loaded so far, of 64.", |s| &s.shards_loaded),
     ("quaywatch_outbox", "Notices not yet delivered.", |s| &s.outbox_depth),
     (
@@ -67,8 +69,12 @@ const GAUGES: &[Of<Gauge>] = &[
 ];
 
 const HISTOGRAMS: &[Of<Histogram>] = &[
-    ("quaywatch_group_seconds", "From handing a group to the store until it was durable.", |s| &s.commit_times),
-    ("quaywatch_decision_seconds", "From a deciding result until its decision was durable.", |s| &s.decision_times),
+    ("quaywatch_group_seconds", "From handing a group to the store until it was durable.", |s| {
+        &s.commit_times
+    }),
+    ("quaywatch_decision_seconds", "From a deciding result until its decision was durable.", |s| {
+        &s.decision_times
+    }),
     ("quaywatch_delivery_attempt_seconds", "Time of an attempt to deliver.", |s| &s.attempt_times),
     ("quaywatch_delivery_delay_seconds", "From an event to its delivery.", |s| &s.delivery_delays),
 ];

@@ -68,8 +68,10 @@ impl Family {
         label: &'static str,
         readings: impl IntoIterator<Item = (String, Reading)>,
     ) -> Self {
-        let samples =
-            readings.into_iter().map(|(value, reading)| Sample { labels: vec![(label, value)], reading }).collect();
+        let samples = readings
+            .into_iter()
+            .map(|(value, reading)| Sample { labels: vec![(label, value)], reading })
+            .collect();
         Self { name, help, samples }
     }
 }

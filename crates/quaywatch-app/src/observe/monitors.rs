@@ -54,10 +54,13 @@ fn describe(survey: &Survey, wanted: &Wanted, families: &mut Vec<Family>) {
         samples: survey
             .monitors
             .iter()
-            .filter_map(|monitor| Some(Sample { labels: labels(monitor), reading: Reading::Gauge(of(monitor)?) }))
+            .filter_map(|monitor| {
+                Some(Sample { labels: labels(monitor), reading: Reading::Gauge(of(monitor)?) })
+            })
             .collect(),
     };
-    families.push(family("probe_success", "1 if the last check found the target up.", |m| m.last.map(success)));
+    families
+        .push(family("probe_success", "1 if the last check found the target up.", |m| m.last.map(success)));
     families.push(family("probe_duration_seconds", "Handshake time of the last good check.", |m| {
         m.last_ok_us.map(|us| f64::from(us) / 1e6)
     }));

@@ -17,7 +17,11 @@ impl Source for BulkSource {
         let single = Family::single;
         families.extend([
             single("quaywatch_dials", "Connects begun.", Reading::Counter(stats.dials.read())),
-            single("quaywatch_dials_in_flight", "Connects under way, each with a descriptor.", gauge(&stats.in_flight)),
+            single(
+                "quaywatch_dials_in_flight",
+                "Connects under way, each with a descriptor.",
+                gauge(&stats.in_flight),
+            ),
             single("quaywatch_dials_waiting", "Connects that wait for their turn.", gauge(&stats.waiting)),
             single("quaywatch_dials_cap", "The most connects that may be in flight now.", gauge(&stats.cap)),
             single(
@@ -53,14 +57,26 @@ impl Source for ResolverSource {
         let single = Family::single;
         families.extend([
             single("quaywatch_dns_lookups", "Lookups begun.", Reading::Counter(stats.lookups.read())),
-            single("quaywatch_dns_joined", "Lookups spared by joining another.", Reading::Counter(stats.joined.read())),
-            single("quaywatch_dns_failed", "Lookups that failed by the name's fault.", Reading::Counter(stats.failed.read())),
+            single(
+                "quaywatch_dns_joined",
+                "Lookups spared by joining another.",
+                Reading::Counter(stats.joined.read()),
+            ),
+            single(
+                "quaywatch_dns_failed",
+                "Lookups that failed by the name's fault.",
+                Reading::Counter(stats.failed.read()),
+            ),
             single(
                 "quaywatch_dns_own_failed",
                 "Lookups that failed by our own fault.",
                 Reading::Counter(stats.own_failed.read()),
             ),
-            single("quaywatch_dns_stale", "Answers given from the last good ones.", Reading::Counter(stats.stale.read())),
+            single(
+                "quaywatch_dns_stale",
+                "Answers given from the last good ones.",
+                Reading::Counter(stats.stale.read()),
+            ),
             single("quaywatch_dns_in_flight", "Lookups in flight.", gauge(&stats.in_flight)),
             single("quaywatch_dns_down", "1 while no name server answers anything.", gauge(&stats.down)),
             single(

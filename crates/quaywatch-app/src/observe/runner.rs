@@ -41,7 +41,9 @@ const COUNTERS: &[Of<Counter>] = &[
     ("quaywatch_over_budget", "Checks not made because their target had its share.", |s| &s.over_budget),
     ("quaywatch_delayed", "Checks made later than due because their target had its share.", |s| &s.delayed),
     ("quaywatch_shared", "Results that took the observation of an identical check.", |s| &s.shared),
-    ("quaywatch_void", "Checks in flight whose result was thrown away: suspend, stall, clock step.", |s| &s.void),
+    ("quaywatch_void", "Checks in flight whose result was thrown away: suspend, stall, clock step.", |s| {
+        &s.void
+    }),
     ("quaywatch_wall_steps", "Times that the wall clock was set.", |s| &s.wall_steps),
     ("quaywatch_stalls", "Times that the schedule was away too long.", |s| &s.stalls),
     ("quaywatch_lost_checks", "Checks that never came back and were given up.", |s| &s.lost),

@@ -20,8 +20,16 @@ impl Source for StoreSource {
                 Reading::Histogram(Box::new(gauges.commit_times)),
             ),
             single("quaywatch_commits", "Groups of steps committed.", Reading::Counter(gauges.commits)),
-            single("quaywatch_failed_commits", "Groups of steps that failed.", Reading::Counter(gauges.failed_commits)),
-            single("quaywatch_recorded_results", "Results written to the store.", Reading::Counter(gauges.results)),
+            single(
+                "quaywatch_failed_commits",
+                "Groups of steps that failed.",
+                Reading::Counter(gauges.failed_commits),
+            ),
+            single(
+                "quaywatch_recorded_results",
+                "Results written to the store.",
+                Reading::Counter(gauges.results),
+            ),
             single(
                 "quaywatch_shed_results",
                 "Results not written because the disk was (nearly) full.",
@@ -29,7 +37,11 @@ impl Source for StoreSource {
             ),
             single("quaywatch_database_bytes", "Size of the database.", bytes(gauges.bytes)),
             single("quaywatch_wal_bytes", "Size of the write-ahead log.", bytes(gauges.wal_bytes)),
-            single("quaywatch_disk_free_bytes", "Room on the disk of the data directory.", bytes(gauges.free_bytes)),
+            single(
+                "quaywatch_disk_free_bytes",
+                "Room on the disk of the data directory.",
+                bytes(gauges.free_bytes),
+            ),
             single(
                 "quaywatch_shedding",
                 "1 while raw results are not written because the disk is (nearly) full.",

@@ -21,10 +21,12 @@ pub(super) fn factory(client: HttpClient, clock: Arc<dyn Clock>, directory: Path
     let wire: Arc<dyn Wire> = Arc::new(client);
     let site = Site { wire, clock, user_agent: USER_AGENT.to_owned() };
     Arc::new(move |record: &ChannelRecord| {
-        let settings: Value = serde_json::from_str(&record.settings)
-            .map_err(|error| format!("the stored settings of channel `{}` cannot be read: {error}", record.name))?;
+        let settings: Value = serde_json::from_str(&record.settings).map_err(|error| {
+            format!("the stored settings of channel `{}` cannot be read: {error}", record.name)
+        })?;
         let sources = Sources { env: &|name| std::env::var(name).ok(), dir: directory.clone() };
-        let resolved = resolve(settings, &sources).map_err(|what| format!("channel `{}`: {what}", record.name))?;
+        let resolved =
+            resolve(settings, &sources).map_err(|what| format!("channel `{}`: {what}", record.name))?;
         let Value::Object(resolved) = resolved else {
             return Err(format!("the stored settings of channel `{}` are no mapping", record.name));
         };

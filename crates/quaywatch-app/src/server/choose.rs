@@ -49,7 +49,7 @@ impl File {
     /// The data directory that it names, also where other parts of it are wrong. Relative to the working directory,
     /// like everything on the command line.
     pub(super) fn data_dir(&self) -> Option<PathBuf> {
-        self.known()?.server.data_dir
+        config::data_dir(self.text()?)
     }
 
     /// Everything but its monitors, whatever its secrets may be.
@@ -126,8 +126,10 @@ pub(super) fn choose(
             .map_err(|problems| config::render(&problems, "", "", Look::default()))?;
         return Ok(Choice { config, file: None, is_stored: true, state: ConfigState::None, told: None });
     };
-    let known = accepted.as_ref().filter(|old| file.text().is_some_and(|text| config::hash(text) == old.hash));
-    if let Some(config) = known.and_then(|old| config::read_known(&old.text, &file.name(), &environment).ok()) {
+    let known =
+        accepted.as_ref().filter(|old| file.text().is_some_and(|text| config::hash(text) == old.hash));
+    if let Some(config) = known.and_then(|old| config::read_known(&old.text, &file.name(), &environment).ok())
+    {
         let state = ConfigState::Fresh { since: now };
         return Ok(Choice { config, file: Some(file), is_stored: true, state, told: None });
     }
@@ -140,7 +142,8 @@ pub(super) fn choose(
         Err(refused) => {
             let old = accepted.expect("checked by the arm above");
             let config = config::read_known(&old.text, &file.name(), &environment).map_err(|problems| {
-                let then = config::render(&problems, &old.text, "the last accepted configuration", Look::default());
+                let then =
+                    config::render(&problems, &old.text, "the last accepted configuration", Look::default());
                 format!("{}\nnor can the last accepted configuration run:\n{then}", refused.shown)
             })?;
             let state = refused.state(now);
@@ -174,7 +177,8 @@ mod tests {
     #[test]
     fn a_bad_file_is_replaced_by_the_last_accepted_one() {
         let bad = "monitors: [{name: ssh, host: 127.0.0.1, port: 220000}]\n";
-        let chosen = choose(Some(file(bad)), Some(accepted(GOOD)), Timestamp(0)).ok().expect("the old one runs");
+        let chosen =
+            choose(Some(file(bad)), Some(accepted(GOOD)), Timestamp(0)).ok().expect("the old one runs");
         assert!(chosen.is_stored && matches!(chosen.state, ConfigState::Stale { errors: 1, .. }));
         assert!(choose(Some(file(bad)), None, Timestamp(0)).is_err(), "there is none");
     }

@@ -77,7 +77,10 @@ pub struct Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("listen", &self.listen).field("file", &self.file).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("listen", &self.listen)
+            .field("file", &self.file)
+            .finish_non_exhaustive()
     }
 }
 
@@ -249,7 +252,9 @@ fn data_dir(options: &Options, file: Option<&File>) -> PathBuf {
 /// file in earnest. A file that cannot be read says nothing here.
 #[must_use]
 pub fn logging_of(path: &Path) -> (Option<&'static str>, Option<LogFormat>) {
-    File::read(path).known().map_or((None, None), |config| (config.server.log_level, config.server.log_format))
+    File::read(path)
+        .known()
+        .map_or((None, None), |config| (config.server.log_level, config.server.log_format))
 }
 
 /// The data directory that a file names, if it does: for commands that only read.

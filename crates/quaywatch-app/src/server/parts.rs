@@ -55,8 +55,12 @@ impl Parts {
         });
         let engine = engine.await.map_err(|error| match error {
             quaywatch_engine::StartError::Store(error) => StartError::Store(error),
-            quaywatch_engine::StartError::Runner(error) => StartError::Machine { what: "starting the runner", error },
-            quaywatch_engine::StartError::Thread(error) => StartError::Machine { what: "starting the engine", error },
+            quaywatch_engine::StartError::Runner(error) => {
+                StartError::Machine { what: "starting the runner", error }
+            }
+            quaywatch_engine::StartError::Thread(error) => {
+                StartError::Machine { what: "starting the engine", error }
+            }
         })?;
         let runner = started.expect("an engine that started has started its runner");
         Ok(Self { engine, runner, resolver })
@@ -124,7 +128,9 @@ fn runner_config(config: &Config, options: &Options) -> RunnerConfig {
     if half_open {
         tracing::info!("half-open handshakes work here: plain checks are not noticed by their targets");
     } else {
-        tracing::warn!("half-open handshakes do not work here (a sandbox, or no Linux): plain checks complete theirs");
+        tracing::warn!(
+            "half-open handshakes do not work here (a sandbox, or no Linux): plain checks complete theirs"
+        );
     }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     RunnerConfig {
@@ -148,8 +154,11 @@ async fn engine_config(config: &Config, store: &Arc<dyn Store>) -> Result<Engine
     settings.retention = config.server.retention;
     let wanted = &config.server.operator_channels;
     let known = store.account(AccountId::DEFAULT).channels().await?;
-    settings.operator_channels =
-        known.iter().filter(|c| wanted.contains(&c.name) || wanted.contains(&c.key)).map(|c| c.id).collect::<Vec<ChannelId>>();
+    settings.operator_channels = known
+        .iter()
+        .filter(|c| wanted.contains(&c.name) || wanted.contains(&c.key))
+        .map(|c| c.id)
+        .collect::<Vec<ChannelId>>();
     Ok(settings)
 }
 
@@ -164,7 +173,8 @@ fn seed() -> Result<u64, StartError> {
 }
 
 fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "quaywatch".to_owned(), |n| n.trim().to_owned())
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "quaywatch".to_owned(), |n| n.trim().to_owned())
 }
 
 fn directory(config: &Config) -> PathBuf {

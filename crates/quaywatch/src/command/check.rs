@@ -61,7 +61,9 @@ fn prepare(arguments: &Check) -> Result<Vec<Target>, String> {
     }
     match (wrong.is_empty(), targets.is_empty()) {
         (false, _) => Err(wrong),
-        (true, true) => Err("there is no target: write `host:port`, or put one on each line of the input".to_owned()),
+        (true, true) => {
+            Err("there is no target: write `host:port`, or put one on each line of the input".to_owned())
+        }
         (true, false) => Ok(targets),
     }
 }

@@ -29,7 +29,8 @@ pub(crate) fn open(data: &Data) -> Result<Opened, String> {
         ));
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = SqliteStore::open_beside(&directory, Arc::clone(&clock)).map_err(|error| error.to_string())?;
+    let store =
+        SqliteStore::open_beside(&directory, Arc::clone(&clock)).map_err(|error| error.to_string())?;
     Ok(Opened { store, clock })
 }
 

@@ -25,7 +25,9 @@ pub(crate) fn run(arguments: &Ports) -> ExitCode {
     }
     match arguments.output {
         TableOutput::Table => terminal::print(&table(&found)),
-        TableOutput::Json => terminal::print(&found.iter().map(|service| json_line(service)).collect::<String>()),
+        TableOutput::Json => {
+            terminal::print(&found.iter().map(|service| json_line(service)).collect::<String>())
+        }
     }
     ExitCode::SUCCESS
 }
@@ -41,7 +43,7 @@ fn table(services: &[&Service]) -> String {
     for service in services {
         add(&mut table, service);
     }
-    format!("{table}\n")
+    terminal::lines(&table)
 }
 
 fn add(table: &mut Table, service: &Service) {

@@ -47,7 +47,8 @@ async fn serve(arguments: Serve) -> Result<(), String> {
         probe_threads: arguments.probe_threads.map(usize::from),
     };
     let server = Server::start(options).await.map_err(|error| error.to_string())?;
-    let listener = Listener::bind(server.listen(), Limits::default()).await.map_err(|error| error.to_string());
+    let listener =
+        Listener::bind(server.listen(), Limits::default()).await.map_err(|error| error.to_string());
     let listener = match listener {
         Ok(listener) => listener,
         Err(error) => {

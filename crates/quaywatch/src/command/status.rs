@@ -30,7 +30,8 @@ pub(crate) fn run(arguments: &Status) -> ExitCode {
 async fn show(arguments: &Status, opened: &Opened) -> Result<String, String> {
     let filter = StatusFilter { search: arguments.search.clone(), failing: arguments.failing };
     let account = opened.store.account(AccountId::DEFAULT);
-    let rows = status::rows(&*account, &filter, opened.clock.now()).await.map_err(|error| error.to_string())?;
+    let rows =
+        status::rows(&*account, &filter, opened.clock.now()).await.map_err(|error| error.to_string())?;
     Ok(match arguments.output {
         TableOutput::Json => lines(&rows),
         TableOutput::Table => table(&rows),
@@ -62,7 +63,8 @@ fn table(rows: &[StatusRow]) -> String {
     let up = rows.iter().filter(|row| row.status == Word::Up).count();
     let style = terminal::colour(if down > 0 { AnsiColor::Red } else { AnsiColor::Green });
     let other = rows.len() - down - up;
-    format!("{table}\n\n{style}{} monitors: {down} down, {other} other, {up} up{style:#}\n", rows.len())
+    let all = rows.len();
+    format!("{}\n{style}{all} monitors: {down} down, {other} other, {up} up{style:#}\n", terminal::lines(&table))
 }
 
 const fn word(status: Word) -> &'static str {

@@ -50,7 +50,8 @@ fn help_of_every_command() {
 fn t20_t21_check_says_what_it_saw_and_exits_as_monitoring_plugins_do() {
     let (open, closed) = (Port::open(Manner::Close), ClosedPort::new());
     let full = FullPort::at("127.0.0.1:0".parse().expect("literal"));
-    let (open, closed, full) = (open.address.to_string(), closed.address.to_string(), full.address.to_string());
+    let (open, closed, full) =
+        (open.address.to_string(), closed.address.to_string(), full.address.to_string());
 
     let up = quaywatch(&["check", &open]);
     assert_eq!(up.status.code(), Some(0), "{}", err(&up));
@@ -63,7 +64,10 @@ fn t20_t21_check_says_what_it_saw_and_exits_as_monitoring_plugins_do() {
 
     let silent = quaywatch(&["check", "--timeout", "300ms", "--output", "json", &full]);
     let line: serde_json::Value = serde_json::from_str(&out(&silent)).expect("one JSON line");
-    assert_eq!((line["error_status"].as_str(), line["error_code"].as_str()), (Some("timeout"), Some("tcp_timeout")));
+    assert_eq!(
+        (line["error_status"].as_str(), line["error_code"].as_str()),
+        (Some("timeout"), Some("tcp_timeout"))
+    );
     assert!(line["latency_us"].is_null() && line["evidence"]["elapsed_us"].as_u64() >= Some(300_000));
 
     let slow = quaywatch(&["check", "--threshold", "1us", &open]);

@@ -13,13 +13,18 @@ use crate::BINARY;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 fn config_is(server: &Server<'_>, word: &str) -> bool {
-    server.get("/readyz").is_ok_and(|(status, body)| status == 200 && body.contains(&format!("\"config\":\"{word}\"")))
+    server
+        .get("/readyz")
+        .is_ok_and(|(status, body)| status == 200 && body.contains(&format!("\"config\":\"{word}\"")))
 }
 
 #[test]
 fn a_file_with_errors_changes_nothing_and_is_told() {
     let port = Port::open(Manner::Close);
-    let good = format!("monitors: [{{name: a, host: 127.0.0.1, port: {}, check_interval: 1s}}]\n", port.address.port());
+    let good = format!(
+        "monitors: [{{name: a, host: 127.0.0.1, port: {}, check_interval: 1s}}]\n",
+        port.address.port()
+    );
     let mut server = Server::new(BINARY, &good);
     server.start();
     wait::until("a is up", PATIENCE, || server.status_of("a").0 == "up");
@@ -29,7 +34,9 @@ fn a_file_with_errors_changes_nothing_and_is_told() {
     assert!(server.metric("quaywatch_config_stale") > 0.0);
     assert!(server.log().contains("ports are from 1 to 65535"), "{}", server.log());
     let before = server.metric("quaywatch_judged_total");
-    wait::until("the old configuration goes on", PATIENCE, || server.metric("quaywatch_judged_total") > before);
+    wait::until("the old configuration goes on", PATIENCE, || {
+        server.metric("quaywatch_judged_total") > before
+    });
 
     // A start with the same file: the last accepted configuration runs.
     server.kill();
@@ -77,7 +84,8 @@ fn monitors_are_added_changed_and_removed_while_others_keep_their_streaks_and_in
     // Another target under the same name is another thing: the incident is closed as superseded.
     let moved = file("").replace(&closed.address.port().to_string(), &open.address.port().to_string());
     server.configure(&moved);
-    let closed_event = sink.wait("dead is superseded", PATIENCE, |r| r.json()["type"] == "incident.closed").json();
+    let closed_event =
+        sink.wait("dead is superseded", PATIENCE, |r| r.json()["type"] == "incident.closed").json();
     assert_eq!(closed_event["incident"]["id"], opened["incident"]["id"]);
     wait::until("the new target is up", PATIENCE, || server.status_of("dead").0 == "up");
     wait::until("what is gone is gone", PATIENCE, || server.status_of("new").0.is_empty());

@@ -29,7 +29,10 @@ fn a_server_without_monitors_is_alive_ready_and_measured() {
 #[test]
 fn figures_of_a_monitor_have_the_names_of_the_blackbox_exporter() {
     let port = Port::open(Manner::Close);
-    let file = format!("monitors: [{{name: a, host: 127.0.0.1, port: {}, check_interval: 1s}}]\n", port.address.port());
+    let file = format!(
+        "monitors: [{{name: a, host: 127.0.0.1, port: {}, check_interval: 1s}}]\n",
+        port.address.port()
+    );
     let mut server = Server::new(BINARY, &file);
     server.start();
     let labels = format!("{{monitor=\"a\",target=\"127.0.0.1:{}\"}}", port.address.port());

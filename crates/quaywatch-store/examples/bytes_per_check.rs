@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
+use quaywatch_core::meter::{BOUNDS_US, HistogramReading};
 use quaywatch_core::{
     AccountId, BootTime, CheckResult, Clock, ErrorCode, LocationId, MonitorId, ResultFlags, ShardId,
     Timestamp,
@@ -97,6 +98,7 @@ fn simulate(monitors: i64, interval_s: i64, group_ms: i64) -> Result<(), Box<dyn
     for shard in &shards {
         load.measure(|| runtime.block_on(shard.load()))?;
     }
+    let import = system.gauges().upkeep_times;
     let mut lan = Lan(0x9e37_79b9_7f4a_7c15);
     let schedule = schedule(monitors, interval_s * 1_000);
     let (mut commit, mut sort, mut blocks) = (Phase::default(), Phase::default(), Phase::default());
@@ -136,12 +138,23 @@ fn simulate(monitors: i64, interval_s: i64, group_ms: i64) -> Result<(), Box<dyn
     println!("  in all    {life:.3} µs over the life of a result");
     println!("  a monitor is put in {}, loaded in {}", apply.per_check(), load.per_check());
     println!(
-        "  the writer was held for at most {:.1} ms by upkeep, {:.1} ms by a commit; write-ahead log {:.1} MiB",
-        gauges.upkeep_times.max_us as f64 / 1e3,
+        "  the writer    {} of {} pieces of upkeep held it for more than 50 ms (the import apart); longest commit {:.1} ms",
+        long(&gauges.upkeep_times) - long(&import),
+        gauges.upkeep_times.count() - import.count(),
         gauges.commit_times.max_us as f64 / 1e3,
-        gauges.wal_bytes as f64 / f64::from(1 << 20),
     );
     Ok(())
+}
+
+/// How many took more than 50 ms.
+fn long(times: &HistogramReading) -> u64 {
+    times
+        .buckets
+        .iter()
+        .zip(BOUNDS_US.iter().chain([&u64::MAX]))
+        .filter(|(_, bound)| **bound > 50_000)
+        .map(|(n, _)| n)
+        .sum()
 }
 
 fn upkeep(

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quaywatch_core::{BootTime, ShardId};
+use quaywatch_core::{BootTime, ShardId, Timestamp};
 use quaywatch_store::records::ShardStep;
 use quaywatch_store::{CommitFailed, StoreError};
 
@@ -30,7 +30,8 @@ pub(crate) struct Commits {
     /// Since when the store has taken nothing.
     failing_since: Option<BootTime>,
     refused: BTreeMap<u8, u32>,
-    emergency: bool,
+    /// Since when notices have gone out from memory.
+    emergency: Option<Timestamp>,
 }
 
 impl Commits {
@@ -100,7 +101,7 @@ impl Commits {
                 stats.decision_times.observe(took);
             }
             self.failing_since = None;
-            self.set_emergency(false, stats);
+            self.set_emergency(false, judging, stats);
             return deliver;
         }
         stats.failed_groups.inc();
@@ -113,7 +114,12 @@ impl Commits {
     }
 
     /// Notices in flight that have waited too long for a store that does not even answer.
-    pub(crate) fn overdue(&mut self, now: BootTime, stats: &EngineStats) -> Vec<Queued> {
+    pub(crate) fn overdue(
+        &mut self,
+        judging: &mut Judging,
+        now: BootTime,
+        stats: &EngineStats,
+    ) -> Vec<Queued> {
         if !self.group.in_flight() || now.since(self.handed_over) < PATIENCE {
             return Vec::new();
         }
@@ -126,7 +132,7 @@ impl Commits {
             // Should the store answer after all, they are handed over once more, as committed.
             out.push(Queued { committed: false, ..notice.clone() });
         }
-        self.set_emergency(true, stats);
+        self.set_emergency(true, judging, stats);
         self.handed_over = now;
         out
     }
@@ -163,23 +169,27 @@ impl Commits {
         let full = matches!(error, StoreError::Full(_)) && self.group.failures() >= FULL_TRIES;
         let emergency = full || now.since(since) >= PATIENCE;
         let out = if emergency { notices() } else { Vec::new() };
-        if emergency {
-            self.set_emergency(true, stats);
-        }
         judging.steps().put_back(*step);
+        if emergency {
+            self.set_emergency(true, judging, stats);
+        }
         out
     }
 
-    fn set_emergency(&mut self, on: bool, stats: &EngineStats) {
-        if self.emergency == on {
+    /// Says once that notices go out from memory, and once that they need not any more.
+    fn set_emergency(&mut self, on: bool, judging: &mut Judging, stats: &EngineStats) {
+        if self.emergency.is_some() == on {
             return;
         }
-        self.emergency = on;
         stats.emergency.set(i64::from(on));
         if on {
             tracing::error!("the store takes nothing: decisions go on, and notices go out from memory");
-        } else {
+            let since = judging.now();
+            self.emergency = Some(since);
+            judging.tell_storage(since, None);
+        } else if let Some(since) = self.emergency.take() {
             tracing::warn!("the store takes steps again");
+            judging.tell_storage(since, Some(judging.now()));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use quaywatch_core::{AccountId, ErrorCode, LocationId, MonitorId, ShardId, Timestamp};
+use quaywatch_core::{AccountId, ChannelId, ErrorCode, LocationId, MonitorId, ShardId, Timestamp};
 use quaywatch_notify::Notice;
 use quaywatch_store::records::{
     Applied, Blind, BlindChange, ChannelRecord, Fence, IncidentRecord, LocationRecord, ShardState, Window,
@@ -110,7 +110,7 @@ impl Engine {
         };
         let thread = std::thread::Builder::new()
             .name("engine".to_owned())
-            .spawn(move || worker.run())
+            .spawn(move || run_or_abort(worker))
             .map_err(StartError::Thread)?;
         let tasks = vec![
             tokio::spawn(write_blindness(Arc::clone(&system), blind_changes)),
@@ -159,6 +159,11 @@ impl Engine {
         let _ = self.orders.send(Order::Channels(channels));
     }
 
+    /// Who hears of the server's own faults from now on; empty: every channel of account 1.
+    pub fn set_operators(&self, channels: Vec<ChannelId>) {
+        self.inbox.send(Message::Operators(channels));
+    }
+
     /// Returns when everything that was judged before is durable.
     pub async fn flush(&self) {
         let (done, wait) = oneshot::channel();
@@ -192,10 +197,8 @@ impl Engine {
         self.inbox.send(Message::Stop);
         let thread = lock(&self.thread).take();
         if let Some(thread) = thread {
-            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
-            if !matches!(joined, Ok(Ok(()))) {
-                tracing::error!("the engine's thread ended by a bug");
-            }
+            // It cannot have panicked: then the process would have ended.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
         let _ = self.orders.send(Order::Stop);
         let delivery = lock(&self.delivery).take();
@@ -219,6 +222,15 @@ impl Surveyor {
         let (answer, wait) = oneshot::channel();
         self.0.send(Message::Survey(select, answer));
         wait.await.ok()
+    }
+}
+
+/// A watcher that judges no more and does not say so is worse than none: everything durable is durable, and whoever
+/// supervises the process starts it again.
+fn run_or_abort(worker: Worker) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| worker.run())).is_err() {
+        tracing::error!("the engine's thread ended by a bug; the process ends with it");
+        std::process::abort();
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use quaywatch_core::judge::Status;
-use quaywatch_core::{ErrorCode, MonitorId, ShardId, Timestamp};
+use quaywatch_core::{ChannelId, ErrorCode, MonitorId, ShardId, Timestamp};
 use quaywatch_runner::{Batch, Sink};
 use quaywatch_store::CommitFailed;
 use tokio::sync::oneshot;
@@ -23,6 +23,8 @@ pub(crate) enum Message {
     Reload(Box<Reload>, oneshot::Sender<()>),
     Committed(Vec<(ShardId, Result<(), CommitFailed>)>),
     Note(ChannelNote),
+    /// Who hears of the server's own faults from now on.
+    Operators(Vec<ChannelId>),
     /// Answered when everything that was judged before it is durable.
     Flush(oneshot::Sender<()>),
     Glimpse(MonitorId, oneshot::Sender<Option<Glimpse>>),

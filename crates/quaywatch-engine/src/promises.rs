@@ -131,16 +131,18 @@ fn on_a_full_disk_notices_go_from_memory_under_their_normal_keys() {
     world.run(100, twice_down);
     assert_eq!(world.database.events.len(), 0, "nothing is durable");
     let told: Vec<_> = world.receivers.keys();
-    assert_eq!(told.len(), 4, "opening and end, to both");
-    assert_eq!(world.receivers.attempts, 4, "once each, though the step failed many times");
+    assert_eq!(told.len(), 6, "our own fault, the opening and the end, to both");
+    assert_eq!(world.receivers.attempts, 6, "once each, though the step failed many times");
     assert_eq!(world.stats.emergency.read(), 1);
     world.trouble = None;
     world.run(300, twice_down);
     assert_eq!(world.stats.emergency.read(), 0);
     assert_eq!(world.incidents(), BOTH);
-    assert_eq!(&world.receivers.keys()[..4], &told[..], "the same keys");
+    assert_eq!(&world.receivers.keys()[..6], &told[..], "the same keys");
     world.assert_all_told_once(&"full");
-    assert_eq!(world.receivers.attempts, 8, "what went out from memory is not sent again");
+    let own = world.database.story().into_iter().filter(|event| event.starts_with("server."));
+    assert_eq!(own.collect::<Vec<_>>(), ["server.fault -", "server.recovered -"]);
+    assert_eq!(world.receivers.attempts, 12, "what went out from memory is not sent again");
 }
 
 #[test]

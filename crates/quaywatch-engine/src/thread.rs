@@ -120,6 +120,7 @@ impl Worker {
                 }
             }
             Message::Note(note) => self.judging.channel_note(note),
+            Message::Operators(channels) => self.judging.set_operators(channels),
             Message::Flush(done) => self.wait_for(done),
             Message::Glimpse(id, answer) => {
                 let _ = answer.send(self.judging.glimpse(id));
@@ -146,7 +147,7 @@ impl Worker {
             // Its receiver lives as long as the engine.
             let _ = self.blind.send(change);
         }
-        let overdue = self.commits.overdue(self.clock.boot(), &self.stats);
+        let overdue = self.commits.overdue(&mut self.judging, self.clock.boot(), &self.stats);
         self.deliver(overdue);
     }
 

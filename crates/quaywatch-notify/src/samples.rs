@@ -139,6 +139,13 @@ fn own(kind: EventKind, sequence: u32, until: Option<Timestamp>) -> Notice {
     }
 }
 
+fn storage(mut notice: Notice) -> Notice {
+    notice.error_code = Some(ErrorCode::SelfStorage);
+    notice.error = Some("The disk is full".into());
+    notice.cause = None;
+    notice
+}
+
 fn channel(kind: EventKind) -> Notice {
     Notice {
         channel: Some(ChannelWords {
@@ -202,6 +209,8 @@ pub(crate) fn all() -> Vec<(&'static str, Notice, Attempt)> {
         ("closed_late_combined", closed(CloseReason::Recovered), Attempt { combined: true, ..late }),
         ("server_fault", own(EventKind::ServerFault, 0, None), attempt()),
         ("server_recovered", own(EventKind::ServerRecovered, 1, Some(ENDED)), attempt()),
+        ("server_fault_storage", storage(own(EventKind::ServerFault, 0, None)), attempt()),
+        ("server_recovered_storage", storage(own(EventKind::ServerRecovered, 1, Some(ENDED))), attempt()),
         ("channel_failing", channel(EventKind::ChannelFailing), attempt()),
         ("channel_recovered", channel(EventKind::ChannelRecovered), attempt()),
         ("channel_disabled", channel(EventKind::ChannelDisabled), attempt()),

@@ -88,6 +88,12 @@ fn headline(notice: &Notice, attempt: &Attempt) -> (&'static str, String) {
                 Some(CloseReason::Paused) => ("⚪", format!("Closed, paused: {who}")),
             }
         }
+        EventKind::ServerFault if is_storage(notice) => {
+            ("⚪", format!("Quaywatch cannot write to its data directory: {}", error(notice)))
+        }
+        EventKind::ServerRecovered if is_storage(notice) => {
+            ("⚪", "Quaywatch writes to its data directory again".to_owned())
+        }
         EventKind::ServerFault => {
             ("⚪", format!("Quaywatch cannot see from {}: {}", place(notice), error(notice)))
         }
@@ -131,6 +137,11 @@ fn channel_headline(notice: &Notice) -> (&'static str, String) {
             ("⚠", format!("Channel \"{name}\" does not deliver: {}", line(answer, 120)))
         }
     }
+}
+
+/// The server's own fault is its disk, not its sight.
+fn is_storage(notice: &Notice) -> bool {
+    notice.error_code == Some(quaywatch_core::ErrorCode::SelfStorage)
 }
 
 /// Sign and word of a status.
@@ -311,7 +322,12 @@ fn late_and_over(notice: &Notice, attempt: &Attempt, lines: &mut Vec<String>) {
 fn fault(notice: &Notice, lines: &mut Vec<String>) {
     let Some(fault) = &notice.fault else { return };
     let cause = notice.cause.as_deref().map_or_else(String::new, |cause| line(cause, SENTENCE_CHARS));
-    lines.push(format!("{cause} {}", unknown(fault)).trim().to_owned());
+    let effect = if is_storage(notice) {
+        "Checks, decisions and notices go on; results are not recorded.".to_owned()
+    } else {
+        unknown(fault)
+    };
+    lines.push(format!("{cause} {effect}").trim().to_owned());
     lines.push(format!("Since {}", moment(fault.since)));
 }
 
@@ -326,8 +342,9 @@ fn unknown(fault: &FaultWords) -> String {
 fn sees_again(notice: &Notice, lines: &mut Vec<String>) {
     let Some(fault) = &notice.fault else { return };
     let until = fault.until.unwrap_or(notice.timestamp);
+    let what = if is_storage(notice) { "write" } else { "see" };
     lines.push(format!(
-        "Could not see for {} ({} to {}). Reason: {}",
+        "Could not {what} for {} ({} to {}). Reason: {}",
         duration(until.since(fault.since)),
         moment(fault.since),
         moment(until),

@@ -24,7 +24,7 @@ pub const KIND: Kind = Kind {
         Field::text("url", "where to send it, e.g. https://hooks.example.com/quaywatch").required().secret(),
         Field::text("secret", "signs each request; `whsec_` and base64, or 16 characters and more").secret(),
         Field::text("previous_secret", "the old secret while it is being replaced: both sign").secret(),
-        Field::text("method", "POST (default) or PUT"),
+        Field::text("method", "POST (default), PUT or PATCH"),
         Field::text("bearer_token", "sent as `authorization: Bearer …`").secret(),
         Field::text("username", "with `password`: sent as `authorization: Basic …`"),
         Field::text("password", "see `username`").secret(),
@@ -113,8 +113,9 @@ impl Webhook {
         let method = match settings.text("method").map(str::to_ascii_uppercase).as_deref() {
             None | Some("POST") => Method::POST,
             Some("PUT") => Method::PUT,
+            Some("PATCH") => Method::PATCH,
             Some(_) => {
-                problems.add("method", "must be POST or PUT");
+                problems.add("method", "must be POST, PUT or PATCH");
                 Method::POST
             }
         };

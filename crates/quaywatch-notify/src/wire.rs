@@ -95,3 +95,66 @@ impl From<HttpError> for WireError {
         Self { fault, text: error.text }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use quaywatch_core::Clock;
+    use quaywatch_core::egress::{Accounts, EgressPolicy, Network};
+    use quaywatch_net::http::tls;
+    use quaywatch_net::{Dialler, Resolver, ResolverConfig, SystemClock};
+    use quaywatch_testkit::sink::{Answer as Says, Sink};
+
+    use super::*;
+
+    fn client(egress: EgressPolicy) -> HttpClient {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let resolver = Resolver::new(ResolverConfig::default(), Arc::clone(&clock));
+        let dialler = Dialler::new(resolver, egress, Arc::clone(&clock));
+        HttpClient::new(dialler, tls::client_config(tls::roots()), clock)
+    }
+
+    async fn post(client: &HttpClient, url: &str) -> Result<Answer, Fault> {
+        let url = Url::parse(url).expect("a URL");
+        let body = Bytes::from_static(b"{}");
+        let wire: &dyn Wire = client;
+        wire.send(Post { method: Method::POST, url, headers: HeaderMap::new(), body })
+            .await
+            .map_err(|error| error.fault)
+    }
+
+    #[tokio::test]
+    async fn the_real_client_says_how_far_it_came() {
+        let sink = Sink::start();
+        let open = client(EgressPolicy::default());
+        let answered = |answer| sink.always(answer);
+        assert_eq!(post(&open, &sink.url()).await.map(|a| a.status.as_u16()), Ok(204));
+        answered(Says::Redirect("http://127.0.0.1:1/".into()));
+        let redirected = post(&open, &sink.url()).await.map(|a| a.status.is_redirection());
+        assert_eq!(redirected, Ok(true), "and does not follow");
+        answered(Says::Limited(17));
+        let limited = post(&open, &sink.url()).await.expect("an answer");
+        assert_eq!(limited.headers["retry-after"], "17");
+        answered(Says::ResetAfter);
+        assert_eq!(post(&open, &sink.url()).await, Err(Fault::AfterRequest));
+        let url = sink.url();
+        drop(sink);
+        assert_eq!(post(&open, &url).await, Err(Fault::BeforeRequest), "nobody listens");
+        let closed = client(EgressPolicy::new(
+            Accounts::Single,
+            vec![],
+            vec![Network::new([127, 0, 0, 0].into(), 8).expect("a network")],
+        ));
+        assert_eq!(post(&closed, "http://127.0.0.1:9/").await, Err(Fault::Policy));
+        assert_eq!(post(&open, "ftp://127.0.0.1/").await, Err(Fault::Settings));
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_takes_and_says_nothing_may_have_it() {
+        let sink = Sink::start();
+        sink.always(Says::Hang(Duration::from_millis(300)));
+        assert_eq!(post(&client(EgressPolicy::default()), &sink.url()).await, Err(Fault::AfterRequest));
+    }
+}

@@ -25,6 +25,9 @@ pub(crate) struct ChannelNote {
     pub(crate) since: Timestamp,
 }
 
+/// Stands for the store beside the numbers of locations.
+const STORAGE: u64 = u64::MAX;
+
 /// An id that follows from a moment and a number: the same in every process.
 pub(crate) fn derived_id(at: Timestamp, of: u64) -> IncidentId {
     let print = Fingerprint::new().number(at.0 as u64).number(of);
@@ -49,6 +52,17 @@ impl Judging {
     ) {
         let notice = self.fault(EventKind::ServerRecovered, location, (since, Some(until)), code);
         self.tell_operators(derived_id(since, u64::from(location.0)), ShardId(0), notice, None);
+    }
+
+    /// The store takes nothing (`until`: took nothing) since then; told from memory, if need be.
+    pub(crate) fn tell_storage(&mut self, since: Timestamp, until: Option<Timestamp>) {
+        let kind = if until.is_some() { EventKind::ServerRecovered } else { EventKind::ServerFault };
+        let mut notice = self.fault(kind, LocationId::LOCAL, (since, until), ErrorCode::SelfStorage);
+        if let Some(fault) = &mut notice.fault {
+            // It blinds nobody: checks, decisions and notices go on.
+            fault.monitors = 0;
+        }
+        self.tell_operators(derived_id(since, STORAGE), ShardId(0), notice, None);
     }
 
     fn fault(

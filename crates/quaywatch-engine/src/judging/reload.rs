@@ -153,7 +153,12 @@ impl Judging {
         }
     }
 
-    /// Every channel of the account that runs the server.
+    /// Who hears of the server's own faults from now on.
+    pub(crate) fn set_operators(&mut self, channels: Vec<quaywatch_core::ChannelId>) {
+        self.words.operators = channels;
+    }
+
+    /// Those whom the configuration names, else every channel of the account that runs the server.
     pub(super) fn operators(&self) -> Vec<quaywatch_core::ChannelId> {
         if self.words.operators.is_empty() {
             self.routes.all_of(AccountId::DEFAULT)

@@ -79,6 +79,7 @@ mod tests {
             std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/sqlite/migrations"))
                 .expect("our own sources")
                 .map(|entry| entry.expect("readable").file_name().into_string().expect("plain"))
+                .filter(|name| name.ends_with(".sql"))
                 .collect();
         names.sort();
         for (i, name) in names.iter().enumerate() {

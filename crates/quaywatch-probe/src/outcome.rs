@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use quaywatch_core::{ErrorCode, Icmp, Signal};
 
 use crate::own::OwnAddresses;
+use crate::sys::FROM_ICMP;
 
 /// Why a dial failed, before anybody knows whose it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,10 +64,7 @@ fn errno_means(errno: Errno) -> (ErrorCode, Signal) {
         Errno::ETIMEDOUT => (ErrorCode::TcpTimeout, Signal::Silence),
         // EPIPE is a reset that came after a FIN.
         Errno::ECONNRESET | Errno::ECONNABORTED | Errno::EPIPE => (ErrorCode::TcpReset, Signal::Rst),
-        // Made by the kernel from ICMP answers only (icmp_err_convert in net/ipv4/icmp.c).
-        Errno::EHOSTDOWN | Errno::ENONET | Errno::ENOPROTOOPT | Errno::EPROTO => {
-            (ErrorCode::HostUnreachable, Signal::Icmp)
-        }
+        errno if FROM_ICMP.contains(&errno) => (ErrorCode::HostUnreachable, Signal::Icmp),
         Errno::EACCES | Errno::EPERM => (ErrorCode::SelfFirewall, Signal::Local),
         Errno::EADDRNOTAVAIL
         | Errno::EADDRINUSE

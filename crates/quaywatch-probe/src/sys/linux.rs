@@ -19,6 +19,9 @@ use super::{Facts, QueuedError, State};
 /// `TCP_QUICKACK` 0 before connect holds the last ACK back for some 200 ms.
 pub(crate) const CAN_HALF_OPEN: bool = true;
 
+/// Made by the kernel from ICMP answers only (icmp_err_convert in net/ipv4/icmp.c).
+pub(crate) const FROM_ICMP: &[Errno] = &[Errno::EHOSTDOWN, Errno::ENONET, Errno::ENOPROTOOPT, Errno::EPROTO];
+
 /// The common prefix of the kernel's `struct tcp_info` (linux/tcp.h, an ABI that only ever grows at its end), up to
 /// the last field that is read. The C libraries' own declarations end at different places.
 #[repr(C)]

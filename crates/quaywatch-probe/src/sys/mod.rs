@@ -11,11 +11,11 @@ mod other;
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{
-    CAN_HALF_OPEN, QueueReader, bind_late, disconnect, facts, postpone_ack, want_icmp_v6,
+    CAN_HALF_OPEN, FROM_ICMP, QueueReader, bind_late, disconnect, facts, postpone_ack, want_icmp_v6,
 };
 #[cfg(not(target_os = "linux"))]
 pub(crate) use other::{
-    CAN_HALF_OPEN, QueueReader, bind_late, disconnect, facts, postpone_ack, want_icmp_v6,
+    CAN_HALF_OPEN, FROM_ICMP, QueueReader, bind_late, disconnect, facts, postpone_ack, want_icmp_v6,
 };
 
 /// How far a connection is.

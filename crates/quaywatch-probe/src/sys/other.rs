@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use nix::errno::Errno;
 use quaywatch_core::Icmp;
 use socket2::Socket;
 
@@ -14,6 +15,9 @@ use super::{Facts, QueuedError, State};
 
 /// The handshake completes before we are told of it.
 pub(crate) const CAN_HALF_OPEN: bool = false;
+
+/// Made by kernels from ICMP answers only.
+pub(crate) const FROM_ICMP: &[Errno] = &[Errno::EHOSTDOWN];
 
 /// How far the connection is, without its figures.
 pub(crate) fn facts(socket: &Socket) -> io::Result<Facts> {

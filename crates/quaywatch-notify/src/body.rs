@@ -250,6 +250,36 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_body_has_exactly_these_fields() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/channels/webhook.md");
+        let page = std::fs::read_to_string(path).expect("the page exists");
+        let example =
+            page.split("```json").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+        let documented: serde_json::Value = serde_json::from_str(example).expect("the example is JSON");
+        let real: serde_json::Value =
+            serde_json::from_slice(&json(&samples::opened(), &samples::attempt())).expect("JSON");
+        assert_eq!(shape(&documented), shape(&real));
+    }
+
+    /// The names of all fields, nested ones by path.
+    fn shape(value: &serde_json::Value) -> Vec<String> {
+        match value {
+            serde_json::Value::Object(map) => map
+                .iter()
+                .flat_map(|(name, value)| {
+                    std::iter::once(name.clone())
+                        .chain(shape(value).into_iter().map(move |path| format!("{name}.{path}")))
+                })
+                .collect(),
+            serde_json::Value::Array(items) => items.first().map(shape).unwrap_or_default(),
+            serde_json::Value::Null
+            | serde_json::Value::Bool(_)
+            | serde_json::Value::Number(_)
+            | serde_json::Value::String(_) => Vec::new(),
+        }
+    }
+
+    #[test]
     fn what_only_the_store_needs_is_not_shown() {
         let mut notice = samples::opened();
         notice.told = vec![quaywatch_core::ChannelId(7)];

@@ -218,3 +218,24 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A channel without a page, or a setting that its page does not mention, is not finished.
+    #[test]
+    fn every_kind_and_every_setting_is_documented() {
+        for kind in KINDS {
+            let path = format!("{}/../../docs/channels/{}.md", env!("CARGO_MANIFEST_DIR"), kind.name);
+            let page = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+            for field in kind.fields {
+                assert!(
+                    page.contains(&format!("`{}`", field.name)),
+                    "{path} does not mention `{}`",
+                    field.name
+                );
+            }
+        }
+    }
+}

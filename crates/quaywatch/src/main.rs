@@ -4,6 +4,7 @@
 mod arguments;
 mod command;
 mod logging;
+mod memory;
 mod terminal;
 
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use clap::Parser as _;
 use crate::arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
+    memory::keep_little();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return terminal::usage(&error),

@@ -37,7 +37,7 @@ pub enum Signal {
     Fin,
     /// Bytes of the peer.
     Data,
-    /// An ICMP message (see [`Evidence::icmp`] of the attempt).
+    /// An ICMP message (see [`Attempt::icmp`]).
     Icmp,
     /// Nothing at all.
     Silence,
@@ -122,7 +122,11 @@ impl Evidence {
     #[must_use]
     pub fn tells_the_same_as(&self, other: &Self) -> bool {
         let key = |e: &Self| {
-            (e.stage, e.deciding().map(|a| (a.stage, a.error_code, a.address, a.signal, a.icmp)), e.detail.clone())
+            (
+                e.stage,
+                e.deciding().map(|a| (a.stage, a.error_code, a.address, a.signal, a.icmp)),
+                e.detail.clone(),
+            )
         };
         key(self) == key(other)
     }

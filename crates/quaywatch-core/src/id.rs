@@ -144,7 +144,8 @@ impl FromStr for IncidentId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let error = || IdError { text: text.to_owned(), wanted: "an incident id such as `inc_` and 26 characters" };
+        let error =
+            || IdError { text: text.to_owned(), wanted: "an incident id such as `inc_` and 26 characters" };
         let digits = text.strip_prefix("inc_").filter(|d| d.len() == 26).ok_or_else(error)?;
         let mut bits: u128 = 0;
         for (i, c) in digits.bytes().enumerate() {

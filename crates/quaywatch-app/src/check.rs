@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 
 use quaywatch_core::doc::{Key, Node, Path, Problems, Span, Style, Value};
+use quaywatch_core::spec::Host;
 use quaywatch_core::spec::host::split_target;
 use quaywatch_core::spec::{Context, Defaults};
-use quaywatch_core::{Attempt, ErrorCode, Evidence, MonitorSpec, Verdict, reason};
+use quaywatch_core::{Attempt, ErrorCode, ErrorStatus, Evidence, MonitorSpec, Verdict, reason};
 use serde::Serialize;
 
 /// The options of a check, by the names of the file, as written. Absent ones have the file's defaults.
@@ -18,6 +19,10 @@ pub type Options<'o> = [(&'static str, &'o str)];
 /// The problems, in the words of the file's reader.
 pub fn spec(target: &str, options: &Options<'_>) -> Result<MonitorSpec, Problems> {
     let mut problems = Problems::new();
+    if let Some((message, remedy)) = scheme(target) {
+        problems.error(&Path::Root, Span::default(), "scheme", message, remedy);
+        return Err(problems);
+    }
     let Some((host, port)) = split_target(target) else {
         problems.error(
             &Path::Root,
@@ -41,6 +46,18 @@ pub fn spec(target: &str, options: &Options<'_>) -> Result<MonitorSpec, Problems
 }
 
 /// What is always text is never taken for a number.
+/// What is wrong with a pasted `http://db:80`, and what to write instead.
+fn scheme(target: &str) -> Option<(String, String)> {
+    let (scheme, _) = target.split_once("://")?;
+    let found = Host::parse(target).err().and_then(|error| error.split);
+    let remedy = match found {
+        Some((host, Some(port))) => format!("write `{}`", host.with_port(port)),
+        Some((host, None)) => format!("write `{host}:` and the port"),
+        None => "write `host:port`".to_owned(),
+    };
+    Some((format!("`{target}` has a scheme (`{scheme}://`)"), remedy))
+}
+
 fn style(name: &str) -> Style {
     if matches!(name, "send" | "expect") { Style::Quoted } else { Style::Plain }
 }
@@ -104,7 +121,7 @@ pub fn report(target: &str, spec: &MonitorSpec, seen: Seen) -> CheckReport {
     CheckReport {
         target: target.to_owned(),
         status: code.verdict(),
-        error_status: code.status().map(|s| s.as_str()),
+        error_status: code.status().map(ErrorStatus::as_str),
         error_code: code,
         message: message(code, latency_us, spec),
         cause: if code == ErrorCode::Ok { "" } else { reason::of(code).cause },
@@ -180,6 +197,20 @@ mod tests {
         for wrong in ["db.example.com", "2001:db8::10", "db:nosuch", "http://db:80", "db:0", ""] {
             assert!(spec(wrong, &[]).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_pasted_address_of_a_page_is_answered_with_what_to_write() {
+        let said = |target| {
+            spec(target, &[])
+                .expect_err("no target")
+                .sorted()
+                .iter()
+                .map(ToString::to_string)
+                .collect::<String>()
+        };
+        assert!(said("http://db/").ends_with("write `db:80`"), "{}", said("http://db/"));
+        assert!(said("https://[2001:db8::1]:8443/x").ends_with("write `[2001:db8::1]:8443`"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use quaywatch_core::{CheckResult, MonitorId, ResultFlags, Timestamp};
+use quaywatch_core::{CheckResult, ErrorStatus, MonitorId, ResultFlags, Timestamp};
 use quaywatch_store::records::{CheckRow, MonitorRecord, Window};
 use quaywatch_store::{AccountStore, StoreError};
 
@@ -119,7 +119,7 @@ pub fn write_row(
     row: &CheckRow,
 ) {
     let handshake = if row.flags.has(ResultFlags::FULL) { "full" } else { "half_open" };
-    let status = row.code.status().map(|s| s.as_str());
+    let status = row.code.status().map(ErrorStatus::as_str);
     let verdict = verdict_word(row);
     let marks = |flag| row.flags.has(flag);
     match format {

@@ -1,7 +1,7 @@
 //! What is said of each monitor now, as rows for a table or a machine.
 
 use quaywatch_core::judge::Status;
-use quaywatch_core::{MonitorSpec, Timestamp};
+use quaywatch_core::{ErrorStatus, MonitorSpec, Timestamp};
 use quaywatch_store::records::StatusRecord;
 use quaywatch_store::{AccountStore, StoreError};
 use serde::Serialize;
@@ -87,7 +87,7 @@ fn row(record: &StatusRecord, now: Timestamp) -> StatusRow {
         status,
         since: record.since.to_string(),
         for_seconds: now.since(record.since).as_secs(),
-        error_status: record.code.status().map(|s| s.as_str()),
+        error_status: record.code.status().map(ErrorStatus::as_str),
         error_code: record.code.as_str(),
         latency_us: record.last.and_then(|last| last.latency_us),
         last_check: record.last.map(|last| last.slot.to_string()),

@@ -27,6 +27,9 @@ pub struct RunnerConfig {
     pub anchors: Vec<SocketAddr>,
     /// False where half-open handshakes do not work here: every check is a full one.
     pub half_open: bool,
+    /// Whether the socket of a half-open check may serve the next one: a third cheaper, but its sequence numbers can
+    /// then be foretold by a target that was looked at with it. Off where targets belong to strangers.
+    pub reuse_sockets: bool,
     /// Evidence for successes too (a single check, shown to a person).
     pub evidence_always: bool,
     /// How often the loop looks at what is due, while anything is.
@@ -70,6 +73,7 @@ impl RunnerConfig {
             share: true,
             anchors: Vec::new(),
             half_open: true,
+            reuse_sockets: true,
             evidence_always: false,
             tick: Duration::from_millis(5),
             batch_after: Duration::from_millis(50),

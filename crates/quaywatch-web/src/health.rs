@@ -16,7 +16,8 @@ pub(crate) async fn alive() -> impl IntoResponse {
 
 pub(crate) async fn ready(State(observatory): State<Arc<Observatory>>) -> impl IntoResponse {
     let config = observatory.readiness.config();
-    let status = if observatory.readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status =
+        if observatory.readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut body = serde_json::json!({ "ready": status == StatusCode::OK, "config": config.as_str() });
     match config {
         ConfigState::Stale { since, errors, first } => {

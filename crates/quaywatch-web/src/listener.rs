@@ -70,12 +70,7 @@ impl Listener {
     /// Where the address is in use, not of this machine, or a port below 1024 without the right to it.
     pub async fn bind(address: SocketAddr, limits: Limits) -> io::Result<Self> {
         let socket = TcpListener::bind(address).await.map_err(|e| {
-            let remedy = match e.kind() {
-                io::ErrorKind::AddrInUse => "another program listens there; choose another address with --listen",
-                io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose another with --listen",
-                io::ErrorKind::AddrNotAvailable => "this machine has no such address",
-                _ => "see `server.listen`",
-            };
+            let remedy = remedy(e.kind());
             io::Error::new(e.kind(), format!("cannot listen on {address}: {e} ({remedy})"))
         })?;
         Ok(Self { socket, limits })
@@ -105,7 +100,8 @@ impl Listener {
                 tracing::debug!(%peer, %error, "connection lost before it was served");
                 continue;
             }
-            let service = TowerToHyperService::new(router.clone().layer(Extension(Peer(peer.ip().to_canonical()))));
+            let service =
+                TowerToHyperService::new(router.clone().layer(Extension(Peer(peer.ip().to_canonical()))));
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(self.limits.header_read)
@@ -138,6 +134,19 @@ impl Listener {
                 None
             }
         }
+    }
+}
+
+/// What to do about an address that cannot be listened on.
+fn remedy(kind: io::ErrorKind) -> &'static str {
+    if kind == io::ErrorKind::AddrInUse {
+        "another program listens there; choose another address with --listen"
+    } else if kind == io::ErrorKind::PermissionDenied {
+        "ports below 1024 need a privilege; choose another with --listen"
+    } else if kind == io::ErrorKind::AddrNotAvailable {
+        "this machine has no such address"
+    } else {
+        "see `server.listen`"
     }
 }
 

@@ -40,7 +40,9 @@ fn has_token(observatory: &Observatory, headers: &HeaderMap) -> bool {
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "));
     match (token.as_ref(), given) {
-        (Some(wanted), Some(given)) => equal_in_constant_time(wanted.reveal().as_bytes(), given.trim().as_bytes()),
+        (Some(wanted), Some(given)) => {
+            equal_in_constant_time(wanted.reveal().as_bytes(), given.trim().as_bytes())
+        }
         (None, _) | (_, None) => false,
     }
 }
@@ -115,7 +117,10 @@ fn histogram(text: &mut String, name: &str, labels: &Labels, reading: &Histogram
     line(text, name, "_count", labels, None, reading.count());
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a metric in seconds needs no more than 53 bits of microseconds")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a metric in seconds needs no more than 53 bits of microseconds"
+)]
 fn seconds(us: u64) -> f64 {
     us as f64 / 1e6
 }
@@ -133,11 +138,18 @@ mod tests {
         spread.observe_us(200_000_000);
         let families = [
             Family::by("quaywatch_results", "Results.", "code", [("ok".to_owned(), Reading::Counter(7))]),
-            Family::by("probe_success", "1 if up.", "monitor", [("a \"b\"\\\n".to_owned(), Reading::Gauge(1.0))]),
+            Family::by(
+                "probe_success",
+                "1 if up.",
+                "monitor",
+                [("a \"b\"\\\n".to_owned(), Reading::Gauge(1.0))],
+            ),
             Family::single("quaywatch_x_seconds", "X.", Reading::Histogram(Box::new(spread.read()))),
         ];
         let text = render(&families);
-        assert!(text.contains("# TYPE quaywatch_results_total counter\nquaywatch_results_total{code=\"ok\"} 7\n"));
+        assert!(
+            text.contains("# TYPE quaywatch_results_total counter\nquaywatch_results_total{code=\"ok\"} 7\n")
+        );
         assert!(text.contains("probe_success{monitor=\"a \\\"b\\\"\\\\\\n\"} 1\n"));
         assert!(text.contains("quaywatch_x_seconds_bucket{le=\"0.00005\"} 0\n"));
         assert!(text.contains("quaywatch_x_seconds_bucket{le=\"120\"} 1\n"));

@@ -221,7 +221,9 @@ impl Server {
         warn(&choice.config, choice.file.as_ref().and_then(File::text));
         match choice.state {
             state @ ConfigState::Stale { .. } => self.observatory.readiness.refused(state),
-            state => self.observatory.readiness.accepted(state),
+            state @ (ConfigState::Loading | ConfigState::None | ConfigState::Fresh { .. }) => {
+                self.observatory.readiness.accepted(state);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use quaywatch_core::egress::Accounts;
 use quaywatch_core::{AccountId, ChannelId, Clock, LocationId};
 use quaywatch_engine::{Engine, EngineConfig, EngineStats};
 use quaywatch_net::http::{HttpClient, tls};
@@ -142,6 +143,7 @@ fn runner_config(config: &Config, options: &Options) -> RunnerConfig {
         }),
         anchors: config.anchors.clone(),
         half_open,
+        reuse_sockets: config.server.accounts == Accounts::Single,
         ..RunnerConfig::new(LocationId::LOCAL)
     }
 }

@@ -35,6 +35,7 @@ impl Real {
             threads: config.threads,
             max_in_flight: config.max_in_flight.div_ceil(config.threads.max(1)),
             stall_after: config.stall_after,
+            reuse: config.reuse_sockets,
             ..BulkConfig::default()
         };
         Ok(Self {

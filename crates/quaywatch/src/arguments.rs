@@ -99,12 +99,12 @@ impl From<quaywatch_app::config::LogFormat> for LogFormat {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit status: 0 all up, 1 one degraded, 2 one down, 3 one unknown or blocked, or wrong usage: the worst of all
+Exit status: 0 all up, 1 one degraded, 2 one down, 3 one unknown or blocked, or wrong usage: the worst of all \
 targets counts, down before unknown and blocked before degraded before up.
 
 Examples:
   quaywatch check db.example.com:5432
-  quaywatch check [2001:db8::10]:22 cache.example.com:redis
+  quaywatch check '[2001:db8::10]:22' cache.example.com:redis
   quaywatch check --send 'PING\\r\\n' --expect '^\\+PONG' cache.example.com:6379
   quaywatch check --output json - < targets.txt")]
 pub(crate) struct Check {

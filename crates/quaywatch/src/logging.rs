@@ -1,8 +1,6 @@
 //! Where log lines go: standard error, as text for people or JSON for machines. Colour only on a terminal, and never
 //! where `NO_COLOR` is set.
 
-use std::io::IsTerminal as _;
-
 use tracing_subscriber::EnvFilter;
 
 use crate::arguments::LogFormat;
@@ -17,7 +15,7 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> Result<(), String> {
     match format {
         LogFormat::Json => builder.json().flatten_event(true).init(),
         LogFormat::Text => {
-            builder.with_ansi(terminal::wants_colour(std::io::stderr().is_terminal())).init();
+            builder.with_ansi(terminal::errors_are_coloured()).init();
         }
     }
     Ok(())

@@ -77,9 +77,14 @@ pub(crate) fn say(text: &str) {
     let _ = anstream::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Whether colour belongs there: on a terminal, unless `NO_COLOR` says otherwise (no-color.org).
-pub(crate) fn wants_colour(is_terminal: bool) -> bool {
-    is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+/// Whether colour belongs into what is said on standard error: decided as for everything else that is printed.
+pub(crate) fn errors_are_coloured() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
+}
+
+/// `1 monitor`, `2 monitors`.
+pub(crate) fn count(n: usize, word: &str) -> String {
+    format!("{n} {word}{}", if n == 1 { "" } else { "s" })
 }
 
 /// Prints an error to standard error.

@@ -229,5 +229,7 @@ fn nagios(reports: &[CheckReport]) -> String {
     });
     // A bar would begin the performance data.
     let words = words.collect::<Vec<_>>().join(", ").replace('|', "/");
-    format!("TCP {state} - {words} | {}\n", figures.collect::<Vec<_>>().join(" "))
+    let figures = figures.collect::<Vec<_>>().join(" ");
+    let bar = if figures.is_empty() { "" } else { " | " };
+    format!("TCP {state} - {words}{bar}{figures}\n")
 }

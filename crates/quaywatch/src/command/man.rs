@@ -9,7 +9,8 @@ use crate::arguments::Arguments;
 use crate::terminal;
 
 pub(crate) fn run(directory: Option<&Path>) -> ExitCode {
-    let mut command = Arguments::command();
+    // Without a page for `help`, and for `help` of each command.
+    let mut command = Arguments::command().disable_help_subcommand(true);
     command.build();
     let written = match directory {
         None => {

@@ -1,6 +1,5 @@
 //! `quaywatch validate FILE`: everything that is wrong with a file, or what it would watch.
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use quaywatch_app::config::{self, Config, Look};
@@ -14,7 +13,7 @@ pub(crate) fn run(arguments: &Validate) -> ExitCode {
         Ok(text) => text,
         Err(error) => return terminal::fail(&format!("cannot read {name}: {error}")),
     };
-    let color = terminal::wants_colour(std::io::stderr().is_terminal());
+    let color = terminal::errors_are_coloured();
     match config::read(&text, &name, &|variable| std::env::var(variable).ok()) {
         Err(problems) => {
             terminal::say(&config::render(&problems, &text, &name, Look { color }));
@@ -33,11 +32,10 @@ pub(crate) fn run(arguments: &Validate) -> ExitCode {
 }
 
 fn summary(name: &str, config: &Config) -> String {
-    let count = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
     format!(
         "{name} is valid: {}, {}, {}\n",
-        count(config.monitors.len(), "monitor"),
-        count(config.channels.len(), "channel"),
-        count(config.locations.len() + 1, "location"),
+        terminal::count(config.monitors.len(), "monitor"),
+        terminal::count(config.channels.len(), "channel"),
+        terminal::count(config.locations.len() + 1, "location"),
     )
 }

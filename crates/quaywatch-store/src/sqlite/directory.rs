@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::{Result, StoreError};
 
@@ -64,10 +65,14 @@ impl Directory {
             .truncate(false)
             .open(&path)
             .map_err(|e| failed("cannot open the lock", &path, &e))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(self.served_by(&mut file)),
-            Err(TryLockError::Error(e)) => return Err(failed("cannot lock", &path, &e)),
+        for look in 1.. {
+            match file.try_lock() {
+                Ok(()) => break,
+                // Whoever asks whether the directory is served has the lock for an instant.
+                Err(TryLockError::WouldBlock) if look < 3 => std::thread::sleep(Duration::from_millis(20)),
+                Err(TryLockError::WouldBlock) => return Err(self.served_by(&mut file)),
+                Err(TryLockError::Error(e)) => return Err(failed("cannot lock", &path, &e)),
+            }
         }
         // The number is only for people; a full disk must not keep a server from starting.
         let _ = file
@@ -75,6 +80,12 @@ impl Directory {
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(file)
+    }
+
+    /// Whether a server has the lock. Where that cannot be found out, one is supposed to have it.
+    pub(super) fn is_served(&self) -> bool {
+        File::open(self.0.join("lock"))
+            .map_or(true, |file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     fn served_by(&self, lock: &mut File) -> StoreError {

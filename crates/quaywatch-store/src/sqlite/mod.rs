@@ -124,6 +124,12 @@ impl SqliteStore {
         Self::start(connection, directory, clock, Options { readers: 1, ..Options::default() }, None)
     }
 
+    /// Whether a server serves the directory now; what a stopped one has left behind is no longer news.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        self.0.directory.is_served()
+    }
+
     fn start(
         connection: rusqlite::Connection,
         directory: Directory,

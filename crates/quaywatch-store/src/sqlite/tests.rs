@@ -364,3 +364,15 @@ fn pieces_of_upkeep_are_small() {
     let report = wait(bench.system.retain(retention, at(HOUR))).expect("deleted");
     assert!(report.more && report.deleted <= 8 * 256, "{report:?}");
 }
+
+#[test]
+fn who_looks_learns_whether_a_server_runs_and_keeps_none_from_starting() {
+    let place = place();
+    let server = serve(place.path());
+    let looker = beside(place.path()).expect("opens");
+    assert!(looker.is_served());
+    drop(server);
+    assert!(!looker.is_served());
+    let _again = serve(place.path());
+    assert!(looker.is_served());
+}

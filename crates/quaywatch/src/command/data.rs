@@ -14,6 +14,8 @@ use crate::arguments::Data;
 pub(crate) struct Opened {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Whether a server writes it now.
+    pub(crate) is_served: bool,
 }
 
 /// Opens the store beside a server that may be running.
@@ -31,7 +33,8 @@ pub(crate) fn open(data: &Data) -> Result<Opened, String> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store =
         SqliteStore::open_beside(&directory, Arc::clone(&clock)).map_err(|error| error.to_string())?;
-    Ok(Opened { store, clock })
+    let is_served = store.is_served();
+    Ok(Opened { store, clock, is_served })
 }
 
 fn directory(data: &Data) -> Result<PathBuf, String> {

@@ -84,6 +84,7 @@ impl Engine {
         let (orders, delivering) = delivery::start(DeliveryParts {
             clock: Arc::clone(&clock),
             factory,
+            store: Arc::clone(&store),
             stores: Arc::clone(&stores),
             stats: Arc::clone(&stats),
             seed: config.seed,

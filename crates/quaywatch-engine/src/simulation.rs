@@ -463,7 +463,8 @@ impl World {
         let notes = std::mem::take(&mut effects.notes);
         for attempt in std::mem::take(&mut effects.tries) {
             let outcome = self.effect(|world| {
-                let notice = Notice::from_snapshot(&attempt.event.snapshot).expect("our own snapshot");
+                let event = attempt.event.as_ref().expect("few notices are held in memory");
+                let notice = Notice::from_snapshot(&event.snapshot).expect("our own snapshot");
                 let key = (attempt.key.incident, attempt.key.sequence, attempt.key.channel);
                 world.receivers.take(key, &notice, attempt.attempt.late.is_some())
             })?;

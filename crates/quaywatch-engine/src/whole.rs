@@ -282,5 +282,13 @@ async fn monitors_come_and_go_while_running() {
     assert!(running.engine.glimpse(ids[1]).await.is_none());
     let glimpse = running.engine.glimpse(ids[0]).await.expect("the other goes on");
     assert_eq!(glimpse.status, Status::Down);
+    // Its channel goes with the other one, and still hears the end.
+    let key = |name: &str| name.to_owned();
+    let changes = vec![
+        ResourceChange::RemoveMonitor { key: key("monitor 1") },
+        ResourceChange::RemoveChannel { key: key("ops") },
+    ];
+    running.apply(changes).await;
+    until("the last end", || hook.taken("incident.closed").len() == 2).await;
     running.stop().await;
 }

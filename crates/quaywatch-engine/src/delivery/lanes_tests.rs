@@ -8,7 +8,8 @@ use quaywatch_core::{ChannelId, DeliveryKey, IncidentId, Timestamp};
 use quaywatch_notify::{Class, EventKind, Outcome};
 use quaywatch_store::records::{DeliveryState, EventRecord, OutboxWrite};
 
-use super::lanes::{Effects, Lanes, MOST_IN_FLIGHT, Try};
+use super::lane::{MOST_HELD, MOST_IN_FLIGHT};
+use super::lanes::{Effects, Lanes, Try};
 use crate::rng::Rng;
 use crate::steps::Queued;
 
@@ -196,10 +197,33 @@ fn new_settings_and_removal_are_followed_at_once() {
     bench.lanes.changed(ChannelId(1), bench.now);
     assert_eq!(bench.poll().len(), 1, "a new token heals it");
     bench.add(notice(2, 0, 1));
-    bench.lanes.removed(ChannelId(1), bench.now, &mut bench.effects);
-    let last = bench.effects.updates.last().expect("a row");
-    assert_eq!((last.state, last.class.as_str()), (DeliveryState::Dead, "gone"));
-    assert_eq!(bench.lanes.next_due(), None);
+    bench.lanes.removed(ChannelId(1), bench.now);
+    for attempt in bench.poll() {
+        bench.done(attempt.key, Class::Transient);
+    }
+    bench.done(DeliveryKey { incident: incident(1), sequence: 0, channel: ChannelId(1) }, Class::Sent);
+    let ends: Vec<_> = bench.effects.updates[1..].iter().map(|row| row.state).collect();
+    assert_eq!(ends, [DeliveryState::Dead, DeliveryState::Sent], "each had one more chance");
+    assert_eq!((bench.lanes.next_due(), bench.lanes.backlog().0), (None, 0));
+}
+
+#[test]
+fn what_does_not_fit_into_memory_is_read_again_when_its_turn_comes() {
+    let mut bench = Bench::new();
+    for n in 0..MOST_HELD as u64 + 50 {
+        bench.add(notice(n, 0, 1));
+    }
+    let mut without = 0;
+    while bench.lanes.backlog().0 > 0 {
+        for attempt in bench.poll() {
+            without += usize::from(attempt.event.is_none());
+            assert_eq!(attempt.happened, NOW);
+            bench.done(attempt.key, Class::Sent);
+        }
+    }
+    assert_eq!(without, 50);
+    bench.add(notice(1, 1, 1));
+    assert!(bench.poll()[0].event.is_some(), "there is room again");
 }
 
 #[test]

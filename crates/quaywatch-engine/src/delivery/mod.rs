@@ -6,6 +6,7 @@
 
 pub(crate) mod breaker;
 pub(crate) mod ladder;
+mod lane;
 pub(crate) mod lanes;
 #[cfg(test)]
 mod lanes_tests;
@@ -15,9 +16,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quaywatch_core::{BootTime, ChannelId, Clock, DeliveryKey};
-use quaywatch_notify::{Channel, Class, Notice, Outcome};
-use quaywatch_store::records::{ChannelRecord, DeliveryState};
+use quaywatch_core::{AccountId, BootTime, ChannelId, Clock, DeliveryKey};
+use quaywatch_notify::{Attempt, Channel, Class, Notice, Outcome};
+use quaywatch_store::Store;
+use quaywatch_store::records::{ChannelRecord, DeliveryState, EventRecord};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -33,6 +35,8 @@ pub(crate) use recorder::ShardStores;
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(90);
 /// How long attempts that are on their way may take when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long a channel waits for a store that could not be read.
+const AFTER_READ_FAILED: Duration = Duration::from_secs(5);
 /// Gauges are set this often.
 const READ_EVERY: Duration = Duration::from_secs(1);
 
@@ -55,6 +59,7 @@ pub(crate) type Orders = mpsc::UnboundedSender<Order>;
 pub(crate) struct DeliveryParts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) factory: ChannelFactory,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) stores: ShardStores,
     pub(crate) stats: Arc<EngineStats>,
     pub(crate) seed: u64,
@@ -75,10 +80,17 @@ struct Done {
     took: Duration,
 }
 
+/// A channel, or why it cannot be used.
+#[derive(Clone)]
+struct Known {
+    account: AccountId,
+    channel: Result<Arc<dyn Channel>, String>,
+}
+
 struct Shell {
     parts: DeliveryParts,
     lanes: Lanes,
-    channels: BTreeMap<ChannelId, Result<Arc<dyn Channel>, String>>,
+    channels: BTreeMap<ChannelId, Known>,
     done: mpsc::UnboundedSender<Done>,
     recorder: recorder::Recorder,
     read_at: BootTime,
@@ -143,14 +155,14 @@ impl Shell {
                     let channel = (self.parts.factory)(&record).inspect_err(|error| {
                         tracing::error!(channel = record.name, error, "a channel cannot be used");
                     });
-                    self.channels.insert(record.id, channel);
+                    self.channels.insert(record.id, Known { account: record.account, channel });
                     self.lanes.changed(record.id, now);
                 }
             }
             Order::Removed(channels) => {
+                // How to reach them is kept: what waits has one more chance.
                 for channel in channels {
-                    self.channels.remove(&channel);
-                    self.lanes.removed(channel, now, &mut effects);
+                    self.lanes.removed(channel, now);
                 }
             }
             Order::Stop => return false,
@@ -212,34 +224,70 @@ impl Shell {
         }
     }
 
-    fn attempt(&self, Try { key, event, attempt }: Try) {
-        let channel = self.channels.get(&key.channel).cloned();
+    fn attempt(&self, Try { key, event, happened, attempt }: Try) {
+        let known = self.channels.get(&key.channel).cloned();
+        let store = Arc::clone(&self.parts.store);
         let clock = Arc::clone(&self.parts.clock);
         let stats = Arc::clone(&self.parts.stats);
         let mut report = Report { key, done: Some(self.done.clone()), started: clock.boot(), clock };
         tokio::spawn(async move {
-            let outcome = match channel {
-                Some(Ok(channel)) => match Notice::from_snapshot(&event.snapshot) {
-                    Ok(notice) => {
-                        let rendered = channel.render(&notice, &attempt);
-                        tokio::time::timeout(LONGEST_ATTEMPT, channel.deliver(rendered))
-                            .await
-                            .unwrap_or_else(|_| Outcome::new(Class::Unknown, "no answer in time"))
+            let outcome = match known {
+                Some(Known { account, channel: Ok(channel) }) => {
+                    match recall(event, &*store, account, key).await {
+                        Ok(event) => deliver(&*channel, &event, &attempt).await,
+                        Err(outcome) => outcome,
                     }
-                    Err(error) => {
-                        tracing::error!(key = attempt.key, %error, "a stored event cannot be read");
-                        Outcome::new(Class::Recipient, "the stored event cannot be read")
-                    }
-                },
-                Some(Err(error)) => Outcome::new(Class::Config, error),
+                }
+                Some(Known { channel: Err(error), .. }) => Outcome::new(Class::Config, error),
                 None => Outcome::new(Class::Gone, "the channel was removed"),
             };
             if outcome.class == Class::Sent {
-                stats.delivery_delays.observe(report.clock.now().since(event.at));
+                stats.delivery_delays.observe(report.clock.now().since(happened));
             }
             report.send(outcome);
         });
     }
+}
+
+async fn deliver(channel: &dyn Channel, event: &EventRecord, attempt: &Attempt) -> Outcome {
+    let notice = match Notice::from_snapshot(&event.snapshot) {
+        Ok(notice) => notice,
+        Err(error) => {
+            tracing::error!(key = attempt.key, %error, "a stored event cannot be read");
+            return Outcome::new(Class::Recipient, "the stored event cannot be read");
+        }
+    };
+    let rendered = channel.render(&notice, attempt);
+    tokio::time::timeout(LONGEST_ATTEMPT, channel.deliver(rendered))
+        .await
+        .unwrap_or_else(|_| Outcome::new(Class::Unknown, "no answer in time"))
+}
+
+/// The event, from memory or from the store. The server's own events are in the first account.
+async fn recall(
+    event: Option<Arc<EventRecord>>,
+    store: &dyn Store,
+    account: AccountId,
+    key: DeliveryKey,
+) -> Result<Arc<EventRecord>, Outcome> {
+    if let Some(event) = event {
+        return Ok(event);
+    }
+    for account in [account, AccountId::DEFAULT] {
+        match store.account(account).events(key.incident).await {
+            Ok(events) => {
+                if let Some(event) = events.into_iter().find(|event| event.sequence == key.sequence) {
+                    return Ok(Arc::new(event));
+                }
+            }
+            // Our own trouble uses up no attempt.
+            Err(error) => {
+                let retry_after = Some(AFTER_READ_FAILED);
+                return Err(Outcome { retry_after, ..Outcome::new(Class::Limited, error.to_string()) });
+            }
+        }
+    }
+    Err(Outcome::new(Class::Recipient, "the event is no longer stored"))
 }
 
 /// Reports how an attempt ended, also if it panics: a bug in one channel must not stop its queue for ever.

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
 mod cargo;
+mod pictures;
 mod tidy;
 
 use std::ffi::OsString;
@@ -46,6 +47,8 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Takes the README's pictures again; needs redis-server, nginx and sshd
+    Pictures,
     /// Installs the tools that are nice to have, at pinned versions
     Tools,
 }
@@ -73,6 +76,7 @@ fn run(chore: Chore) -> Result<(), String> {
         }
         Chore::Bench { arguments } => against_release("quaywatch-bench", arguments),
         Chore::Docs { check } => docs(check),
+        Chore::Pictures => pictures::take(&cargo::root()),
         Chore::Tools => TOOLS.iter().try_for_each(|(name, version)| {
             cargo::run(&["install", "--locked", &format!("{name}@{version}")], &[])
         }),

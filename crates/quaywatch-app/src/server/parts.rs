@@ -11,8 +11,8 @@ use quaywatch_net::{Descriptors, Dialler, Resolver, ResolverConfig, descriptors}
 use quaywatch_notify::notice::ServerWords;
 use quaywatch_probe::half_open_works;
 use quaywatch_runner::{NetParts, Runner, RunnerConfig, RunnerStats, TargetBudget};
-use quaywatch_store::Store;
 use quaywatch_store::records::Applied;
+use quaywatch_store::{Store, StoreError};
 
 use super::{Options, StartError, channels};
 use crate::config::Config;
@@ -74,11 +74,12 @@ impl Parts {
         config: &Config,
         applied: Applied,
         store: &Arc<dyn Store>,
-    ) -> Result<(), quaywatch_store::StoreError> {
+    ) -> Result<(), StoreError> {
         self.runner.bind(config.server.egress.clone());
         self.engine.reload(applied).await?;
         // A secret may have changed where its reference did not.
         self.engine.refresh_channels(store.system().channels().await?);
+        self.engine.set_operators(operators(config, store).await?);
         Ok(())
     }
 
@@ -154,14 +155,20 @@ async fn engine_config(config: &Config, store: &Arc<dyn Store>) -> Result<Engine
     let mut settings = EngineConfig::new(words, seed()?);
     settings.public_url.clone_from(&config.server.public_url);
     settings.retention = config.server.retention;
+    settings.operator_channels = operators(config, store).await?;
+    Ok(settings)
+}
+
+/// Who hears of the server's own faults.
+async fn operators(config: &Config, store: &Arc<dyn Store>) -> Result<Vec<ChannelId>, StoreError> {
     let wanted = &config.server.operator_channels;
     let known = store.account(AccountId::DEFAULT).channels().await?;
-    settings.operator_channels = known
+    let is_wanted = |name: &String, key: &String| wanted.contains(name) || wanted.contains(key);
+    Ok(known
         .iter()
-        .filter(|c| wanted.contains(&c.name) || wanted.contains(&c.key))
-        .map(|c| c.id)
-        .collect::<Vec<ChannelId>>();
-    Ok(settings)
+        .filter(|channel| is_wanted(&channel.name, &channel.key))
+        .map(|channel| channel.id)
+        .collect())
 }
 
 /// Randomness for ids and jitter.

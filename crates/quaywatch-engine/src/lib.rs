@@ -19,6 +19,7 @@ mod entry;
 mod envelope;
 #[cfg(test)]
 mod figures;
+mod gaps;
 mod group;
 mod inbox;
 mod jobs;

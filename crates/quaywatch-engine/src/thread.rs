@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quaywatch_core::{BootTime, Clock, ShardId};
+use quaywatch_runner::Sight;
 use quaywatch_store::records::BlindChange;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -12,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::commits::Commits;
 use crate::config::Checks;
 use crate::delivery::{Order, Orders, ShardStores};
+use crate::gaps::Gaps;
 use crate::inbox::{Inbox, Message};
 use crate::judging::Judging;
 use crate::stats::EngineStats;
@@ -44,11 +46,17 @@ impl Worker {
     /// Runs until [`Message::Stop`], and writes what is left.
     pub(crate) fn run(mut self) {
         let mut stopping: Option<BootTime> = None;
+        let mut gaps = Gaps::new(self.clock.boot(), self.clock.now());
         loop {
-            let pause = self.pause();
+            let pause = self.pause(gaps.holds());
             let (batches, messages) = self.inbox.take(pause);
-            self.judging.tick(self.clock.now());
+            let now = self.clock.now();
+            gaps.look(self.clock.boot(), now, pause);
+            self.judging.tick(now);
             for batch in batches {
+                if batch.sight.iter().any(|sight| matches!(sight, Sight::Void { .. })) {
+                    gaps.explained();
+                }
                 self.judging.batch(batch);
                 self.judging.tick(self.clock.now());
             }
@@ -57,7 +65,9 @@ impl Worker {
                     stopping.get_or_insert(self.clock.boot());
                 }
             }
-            self.judging.timeouts();
+            if !gaps.holds() {
+                self.judging.timeouts();
+            }
             self.flush_effects();
             self.commit(stopping.is_some());
             let Some(since) = stopping else { continue };
@@ -68,10 +78,10 @@ impl Worker {
         }
     }
 
-    /// How long nothing is due.
-    fn pause(&self) -> Duration {
+    /// How long nothing is due. Deadlines that are held are not.
+    fn pause(&self, held: bool) -> Duration {
         let group = self.commits.due().map(|due| due.since(self.clock.boot()));
-        let timeout = self.judging.next_timeout().map(|due| due.since(self.clock.now()));
+        let timeout = self.judging.next_timeout().filter(|_| !held).map(|due| due.since(self.clock.now()));
         group.into_iter().chain(timeout).min().unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)
     }
 

@@ -202,7 +202,8 @@ impl Judging {
     pub(super) fn end_incident(&mut self, entry: &mut Entry, (reason, ended_at): (CloseReason, Timestamp)) {
         let status = entry.judge.status();
         let Some(open) = entry.case.as_mut().and_then(|case| case.open.as_mut()) else { return };
-        open.record.ended_at = Some(ended_at);
+        // Between the two the clock may have been set back.
+        open.record.ended_at = Some(ended_at.max(open.record.started_at));
         open.record.close_reason = Some(reason);
         let previous = open.status;
         self.store_last_evidence(entry);

@@ -26,6 +26,13 @@ impl Door {
         Self::open_at(IpAddr::V4(Ipv4Addr::LOCALHOST))
     }
 
+    /// A closed one on 127.0.0.1.
+    pub(crate) fn shut() -> Self {
+        let mut door = Self::open();
+        door.set(false);
+        door
+    }
+
     /// An open one at an address of the calling thread's namespace.
     pub(crate) fn open_at(ip: IpAddr) -> Self {
         let (socket, address) = bind(ip);

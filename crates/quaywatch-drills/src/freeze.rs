@@ -67,7 +67,7 @@ pub(super) fn run(setting: &Setting) -> Result<Report, String> {
     server.stop();
 
     let records = Records::read(&server.data())?;
-    records.expect_never_down(|name| name != "victim")?;
+    records.expect_always_up(|name| name != "victim")?;
     records.expect_single_slots()?;
     scene::expect_one_key_each(&sink.received())?;
     if stalls < f64::from(setting.runs) || void < 1.0 {

@@ -5,6 +5,9 @@
 //! build; the tests of the program run the short form of each. Both call [`run`]. A drill says with what seed it ran:
 //! what it chooses repeats, what the machine's scheduler chooses does not.
 
+mod clock;
+mod descriptors;
+mod disk;
 mod door;
 mod freeze;
 mod hang;
@@ -68,6 +71,27 @@ pub const fn names() -> &'static [Drill] {
             runs: 3,
             short_runs: 1,
             go: freeze::run,
+        },
+        Drill {
+            name: "clock",
+            about: "the wall clock is set an hour ahead and back; no false down, no slot twice, sane times",
+            runs: 4,
+            short_runs: 1,
+            go: clock::run,
+        },
+        Drill {
+            name: "disk",
+            about: "the disk is full; results are shed, outages are still told, under their normal keys",
+            runs: 3,
+            short_runs: 1,
+            go: disk::run,
+        },
+        Drill {
+            name: "descriptors",
+            about: "no descriptors left: unknown or queued, never down",
+            runs: 3,
+            short_runs: 1,
+            go: descriptors::run,
         },
         Drill {
             name: "hang",

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use quaywatch_core::judge::{Severity, Status};
-use quaywatch_core::{AccountId, ErrorCode, ShardId, Timestamp, Verdict};
+use quaywatch_core::{AccountId, ShardId, Timestamp, Verdict};
 use quaywatch_store::records::{
     Blind, ChannelRecord, CheckRow, EventRecord, Fence, IncidentFilter, IncidentRecord, Interval,
     MonitorRecord, OutboxRecord, Window,
@@ -29,7 +29,6 @@ pub(crate) struct Records {
 pub(crate) struct Watched {
     pub(crate) monitor: MonitorRecord,
     pub(crate) status: Status,
-    pub(crate) code: ErrorCode,
     /// Oldest first.
     pub(crate) incidents: Vec<Incident>,
     pub(crate) intervals: Vec<Interval>,
@@ -87,6 +86,25 @@ impl Records {
         Ok(())
     }
 
+    /// Nothing at all may have been said of these but that they are up: neither down nor unknown, no incident.
+    pub(crate) fn expect_always_up(&self, names: impl Fn(&str) -> bool) -> Result<(), String> {
+        for watched in self.monitors.iter().filter(|watched| names(&watched.monitor.name)) {
+            let name = &watched.monitor.name;
+            if let Some(incident) = watched.incidents.first() {
+                return Err(format!(
+                    "{name} was up all the time, and has an incident: {}",
+                    incident.in_words()
+                ));
+            }
+            if let Some(Interval { from, to, status, code, .. }) = watched.intervals.first() {
+                return Err(format!(
+                    "{name} was up all the time, and {status:?} ({code}) from {from} to {to:?}"
+                ));
+            }
+        }
+        self.expect_never_down(names)
+    }
+
     /// A check's slot is its name: none may stand there twice.
     pub(crate) fn expect_single_slots(&self) -> Result<(), String> {
         for watched in &self.monitors {
@@ -100,10 +118,17 @@ impl Records {
     }
 }
 
-impl Watched {
-    /// Results from `since` on.
-    pub(crate) fn results_since(&self, since: Timestamp) -> impl Iterator<Item = &CheckRow> {
-        self.results.iter().filter(move |row| row.slot >= since)
+impl Incident {
+    /// For whoever has to find out what went wrong.
+    pub(crate) fn in_words(&self) -> String {
+        let IncidentRecord { id, started_at, confirmed_at, ended_at, code, close_reason, .. } = &self.record;
+        let ended = ended_at.map_or_else(|| "open".to_owned(), |at| at.to_string());
+        let events: Vec<String> =
+            self.events.iter().map(|event| format!("{} {}", event.at, event.kind)).collect();
+        format!(
+            "{id} {started_at} (confirmed {confirmed_at}) to {ended} {code} {close_reason:?} [{}]",
+            events.join(", ")
+        )
     }
 }
 
@@ -126,7 +151,6 @@ async fn load(store: &SqliteStore, with_results: bool) -> quaywatch_store::Resul
         records.monitors.push(Watched {
             monitor: status.monitor,
             status: status.status,
-            code: status.code,
             incidents,
             intervals: account.intervals(id, EVER).await?,
             results,

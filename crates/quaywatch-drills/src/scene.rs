@@ -16,8 +16,8 @@ use crate::door::Door;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A second's interval, a retry after 300 ms, two failures; a monitor that cannot be looked at is unknown after three
-/// seconds.
-const DEFAULTS: &str = "defaults: {check_interval: 1s, retry_interval: 300ms, timeout: 1s, dns_timeout: 500ms, channels: [ops]}\n";
+/// seconds; and what a drill does to one target again and again is no flapping.
+const DEFAULTS: &str = "defaults: {check_interval: 1s, retry_interval: 300ms, timeout: 1s, dns_timeout: 500ms, flap_changes: 0, channels: [ops]}\n";
 
 /// The text of a file with one webhook, `ops`, and these monitors; `top` is added as it stands.
 pub(crate) fn file(top: &str, sink: &Sink, monitors: &[String]) -> String {

@@ -331,7 +331,6 @@ mod tests {
                 created_at: at(0),
             },
             status: Status::Up,
-            code: ErrorCode::Ok,
             incidents: vec![incident(1, 11, 20), incident(2, 31, 40)],
             intervals: Vec::new(),
             results: Vec::new(),
@@ -399,13 +398,9 @@ mod tests {
         assert_eq!(after(|told| told.sinks[0].1.insert(1, request(14, 1, 0, "incident.opened"))), "");
         let two_keys = after(|told| told.sinks[0].1.push(request(50, 3, 0, "incident.opened")));
         assert!(two_keys.contains("was told 5 things"), "{two_keys}");
-        let two_bodies = after(|told| {
-            told.sinks[0].1.insert(1, {
-                let mut other = request(14, 1, 0, "incident.opened");
-                other.body = String::from_utf8_lossy(&other.body).replace("opened", "updated").into_bytes();
-                other
-            })
-        });
+        let mut other = request(14, 1, 0, "incident.opened");
+        other.body = String::from_utf8_lossy(&other.body).replace("opened", "updated").into_bytes();
+        let two_bodies = after(|told| told.sinks[0].1.insert(1, other));
         assert!(two_bodies.contains("came with two bodies"), "{two_bodies}");
         let early = after(|told| told.sinks[0].1.insert(0, request(12, 1, 1, "incident.closed")));
         assert!(early.contains("before the event before it"), "{early}");

@@ -393,8 +393,8 @@ pub const fn of(code: ErrorCode) -> Reason {
             "Not allowed by this server's egress policy",
             "The address that the name leads to may not be dialled from here: metadata services and addresses that \
              are no hosts never, others by `server.egress`.",
-            "Run `quaywatch check {host}:{port}` to see which rule applies; an allowed network goes into \
-             `server.egress.allow`.",
+            "An address that should be allowed goes into `server.egress.allow`, as a network. `quaywatch check \
+             {host}:{port}` names the rule that applies.",
         ),
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anstyle::AnsiColor;
+use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use quaywatch_app::check::{self, CheckReport};
 use quaywatch_app::look::Looker;
@@ -174,15 +174,17 @@ fn details(text: &mut String, report: &CheckReport) {
     if report.error_status.is_none() {
         return;
     }
+    // What stands before the words steps back behind them.
+    let dim = Style::new().dimmed();
     if let Some(detail) = &report.evidence.detail {
-        let _ = writeln!(text, "         seen: {detail}");
+        let _ = writeln!(text, "         {dim}seen:{dim:#} {detail}");
     }
     for attempt in &report.evidence.attempts {
         if let Some(icmp) = &attempt.icmp {
             let sender = icmp.sender.map_or_else(|| "unknown".to_owned(), |sender| sender.to_string());
             let _ = writeln!(
                 text,
-                "         seen: ICMP{} type {} code {} from {sender}",
+                "         {dim}seen:{dim:#} ICMP{} type {} code {} from {sender}",
                 if icmp.v6 { "v6" } else { "" },
                 icmp.kind,
                 icmp.code
@@ -190,11 +192,11 @@ fn details(text: &mut String, report: &CheckReport) {
         }
     }
     if let Some(bytes) = &report.evidence.first_bytes {
-        let _ = writeln!(text, "         said: \"{bytes}\"");
+        let _ = writeln!(text, "         {dim}said:{dim:#} \"{bytes}\"");
     }
     for (head, words) in [("cause", report.cause), ("do", report.remedy.as_str())] {
         if !words.is_empty() {
-            let _ = writeln!(text, "         {head}: {words}");
+            let _ = writeln!(text, "         {dim}{head}:{dim:#} {words}");
         }
     }
 }

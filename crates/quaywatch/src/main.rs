@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     };
     match arguments.command {
         Command::Serve(serve) => command::serve::run(serve),
-        Command::Check(check) => command::check::run(check),
+        Command::Check(check) => command::check::run(&check),
         Command::Validate(validate) => command::validate::run(&validate),
         Command::Ports(ports) => command::ports::run(&ports),
         Command::Export(export) => command::export::run(&export),

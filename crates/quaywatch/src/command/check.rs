@@ -23,8 +23,8 @@ const AT_ONCE: usize = 500;
 /// Bytes of targets from a file or standard input.
 const MOST_INPUT: u64 = 64 << 20;
 
-pub(crate) fn run(arguments: Check) -> ExitCode {
-    match prepare(&arguments).and_then(|targets| look(&arguments, targets)) {
+pub(crate) fn run(arguments: &Check) -> ExitCode {
+    match prepare(arguments).and_then(|targets| look(arguments, targets)) {
         Ok(reports) => ExitCode::from(show(arguments.output, &reports)),
         Err(error) => {
             terminal::complain(&error);

@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &Ports) -> ExitCode {
     match arguments.output {
         TableOutput::Table => terminal::print(&table(&found)),
         TableOutput::Json => {
-            terminal::print(&found.iter().map(|service| json_line(service)).collect::<String>())
+            terminal::print(&found.iter().map(|service| json_line(service)).collect::<String>());
         }
     }
     ExitCode::SUCCESS

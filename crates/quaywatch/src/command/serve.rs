@@ -69,7 +69,9 @@ async fn serve(arguments: Serve) -> Result<(), String> {
         async move { server.watch_file(stop).await }
     });
     while signals.next().await == Asked::Reload {
-        server.reload().await;
+        let server = Arc::clone(&server);
+        // Beside: a reload that waits for a store that takes nothing must not keep the server from being stopped.
+        tokio::spawn(async move { server.reload().await });
     }
     tracing::info!("shutting down");
     stop.cancel();

@@ -147,7 +147,12 @@ impl Directory {
 }
 
 fn failed(what: &str, path: &Path, error: &io::Error) -> StoreError {
-    StoreError::Directory(format!("{what} {}: {error}", path.display()))
+    let remedy = match error.kind() {
+        io::ErrorKind::PermissionDenied => ": run as the owner of the directory, or name another --data-dir",
+        io::ErrorKind::ReadOnlyFilesystem => ": name a --data-dir that can be written to",
+        _ => "",
+    };
+    StoreError::Directory(format!("{what} {}: {error}{remedy}", path.display()))
 }
 
 #[cfg(test)]

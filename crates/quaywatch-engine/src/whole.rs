@@ -108,7 +108,7 @@ async fn start(directory: &Path) -> Running {
 
 impl Running {
     async fn apply(&self, changes: Vec<ResourceChange>) -> Applied {
-        let changes = ChangeSet { owner: Owner::File, actor: "test".into(), changes };
+        let changes = ChangeSet { owner: Owner::File, actor: "test".into(), changes, accepted: None };
         let applied = self.store.account(AccountId::DEFAULT).apply(changes, self.clock.now()).await;
         let applied = applied.expect("the change is taken");
         self.engine.reload(applied.clone()).await.expect("the engine follows");

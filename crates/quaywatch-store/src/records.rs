@@ -162,6 +162,9 @@ pub struct ChangeSet {
     pub actor: String,
     /// What.
     pub changes: Vec<ResourceChange>,
+    /// The file that says so, to be remembered with what it changes: one without the other would let a later start
+    /// take the store for what another text says.
+    pub accepted: Option<AcceptedConfig>,
 }
 
 /// What an [`ChangeSet`] did.

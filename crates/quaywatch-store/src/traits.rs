@@ -103,10 +103,8 @@ pub trait SystemStore: Send + Sync {
     fn sort_minutes(&self, now: Timestamp) -> BoxFuture<'_, Result<Option<UpkeepDone>>>;
     /// Deletes what is older than its retention, a piece a call (at most 50 ms of the writer).
     fn retain(&self, retention: Retention, now: Timestamp) -> BoxFuture<'_, Result<RetentionReport>>;
-    /// The last accepted configuration file.
+    /// The last configuration file that was accepted; [`AccountStore::apply`] remembers it with what it changes.
     fn accepted_config(&self) -> BoxFuture<'_, Result<Option<AcceptedConfig>>>;
-    /// Remembers an accepted configuration file.
-    fn accept_config(&self, config: AcceptedConfig) -> BoxFuture<'_, Result<()>>;
     /// Rows of the change feed after `seq`, at most `limit`.
     fn changes_after(&self, seq: i64, limit: usize) -> BoxFuture<'_, Result<Vec<ChangeRecord>>>;
     /// When this server last committed a step: the start of the gap after a restart.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use quaywatch_core::Timestamp;
 use quaywatch_core::doc::{Level, Problems};
+use quaywatch_store::StoreError;
 use quaywatch_store::records::AcceptedConfig;
 
 use crate::config::{self, Config, Look};
@@ -88,6 +89,12 @@ impl Refused {
 
     fn unreadable(name: &str, error: &str) -> Self {
         let first = format!("cannot read {name}: {error}");
+        Self { shown: first.clone(), errors: 1, first, security: false }
+    }
+
+    /// A good one that the store did not take.
+    pub(super) fn unwritable(error: &StoreError) -> Self {
+        let first = format!("it could not be written: {error}");
         Self { shown: first.clone(), errors: 1, first, security: false }
     }
 

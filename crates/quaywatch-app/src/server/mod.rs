@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config, LogFormat, Look};
 use crate::observe::{ConfigState, EngineSource, Observatory, RunnerSource, StoreSource};
-use choose::{Choice, File};
+use choose::{Choice, File, Refused};
 use parts::Parts;
 use watch::{FileWatch, LOOK_EVERY};
 
@@ -70,6 +70,8 @@ pub struct Server {
     clock: Arc<dyn Clock>,
     observatory: Arc<Observatory>,
     file: Option<PathBuf>,
+    /// The file as it was before it was read, so that no change is missed while the server starts.
+    watch: Option<FileWatch>,
     listen: SocketAddr,
     /// Reloads come one after the other.
     parts: Mutex<Option<Parts>>,
@@ -91,6 +93,7 @@ impl Server {
     /// [`StartError`], in words for people.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let watch = options.config.as_deref().map(FileWatch::new);
         let file = options.config.as_deref().map(File::read);
         let data_dir = data_dir(&options, file.as_ref());
         let store: Arc<dyn Store> = SqliteStore::open_serving(&data_dir, Arc::clone(&clock))?;
@@ -104,6 +107,7 @@ impl Server {
         let server = Self {
             listen: options.listen.or(choice.config.server.listen).unwrap_or(DEFAULT_LISTEN),
             file: options.config.clone(),
+            watch,
             store,
             clock,
             observatory,
@@ -147,6 +151,8 @@ impl Server {
             Ok(config) => {
                 if let Err(error) = self.replace(&config, &file).await {
                     tracing::error!(%error, "the configuration could not be written; the old one stays");
+                    let refused = Refused::unwritable(&error);
+                    self.observatory.readiness.refused(refused.state(self.clock.now()));
                 }
             }
         }
@@ -172,8 +178,7 @@ impl Server {
 
     /// Looks at the file each second, and reads it again when it changed, until `stop`.
     pub async fn watch_file(&self, stop: CancellationToken) {
-        let Some(path) = &self.file else { return };
-        let mut watch = FileWatch::new(path);
+        let Some(mut watch) = self.watch.clone() else { return };
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -207,13 +212,12 @@ impl Server {
     async fn apply(&self, config: &Config, file: Option<&File>) -> Result<Applied, StoreError> {
         self.store.system().declare_locations(config.locations.clone()).await?;
         let account = self.store.account(AccountId::DEFAULT);
-        let changes: ChangeSet = config::diff(config, &account.monitors().await?, &account.channels().await?);
         let now = self.clock.now();
-        let applied = account.apply(changes, now).await?;
-        if let Some(text) = file.and_then(File::text) {
-            self.store.system().accept_config(config.accepted(text, now)).await?;
-        }
-        Ok(applied)
+        let changes = ChangeSet {
+            accepted: file.and_then(File::text).map(|text| config.accepted(text, now)),
+            ..config::diff(config, &account.monitors().await?, &account.channels().await?)
+        };
+        account.apply(changes, now).await
     }
 
     fn settle(&self, choice: Choice) {

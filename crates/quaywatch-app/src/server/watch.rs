@@ -18,7 +18,7 @@ struct Mark {
 }
 
 /// A file that is looked at.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct FileWatch {
     path: PathBuf,
     /// As it was when it was last read.

@@ -129,6 +129,14 @@ pub(super) fn names_of_channels_are_unique_and_can_be_passed_on(open: Open<'_>) 
     assert!(same.channels.is_empty());
     assert_eq!(wait(bench.system.channels()), Ok(second.channels.clone()));
     assert_eq!(wait(bench.account.channels()), Ok(second.channels));
+    apply(vec![put_channel("c", "dev")]).expect("applied");
+    let exchanged =
+        apply(vec![put_channel("b", "dev"), put_channel("c", "ops")]).expect("they exchange names");
+    assert_eq!(wait(bench.account.channels()), Ok(exchanged.channels));
+    apply(vec![put_channel("b", "ops")]).expect_err("taken, and nothing is half done");
+    let names: Vec<_> =
+        wait(bench.account.channels()).expect("channels").into_iter().map(|c| c.name).collect();
+    assert_eq!(names, ["dev", "ops"]);
 }
 
 pub(super) fn owners_and_accounts_do_not_see_each_other(open: Open<'_>) {
@@ -172,7 +180,10 @@ pub(super) fn owners_and_accounts_do_not_see_each_other(open: Open<'_>) {
     assert_ne!(copy.monitors[0].id, id);
     assert_eq!(copy.monitors[0].account, other.id);
     for owner in [Owner::Api, Owner::Apply("staging".to_owned())] {
-        let set = |changes| ChangeSet { owner: owner.clone(), actor: "cli:0".to_owned(), changes };
+        let set = |changes| {
+            let (owner, actor) = (owner.clone(), "cli:0".to_owned());
+            ChangeSet { owner, actor, changes, accepted: None }
+        };
         let refused = wait(bench.account.apply(set(vec![remove("orders database")]), at(0)));
         assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
         let own = wait(bench.account.apply(set(vec![put("orders database", "{}")]), at(0))).expect("applied");
@@ -211,8 +222,14 @@ pub(super) fn the_accepted_configuration_and_the_locations_are_remembered(open: 
     let bench = Bench::open(open);
     let config =
         |text: &str| AcceptedConfig { text: text.to_owned(), hash: format!("{text}#"), accepted_at: at(9) };
-    wait(bench.system.accept_config(config("monitors: []"))).expect("written");
-    wait(bench.system.accept_config(config("secret: ${TOKEN}"))).expect("written");
+    let accept = |text: &str, changes| {
+        let set = ChangeSet { accepted: Some(config(text)), ..file_change(changes) };
+        wait(bench.account.apply(set, at(9)))
+    };
+    accept("monitors: []", vec![put("orders", "{}")]).expect("applied");
+    // Also where nothing follows from it; not where what follows from it is refused.
+    accept("secret: ${TOKEN}", Vec::new()).expect("applied");
+    accept("wrong", vec![remove("nothing")]).expect_err("there is nothing to remove");
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     wait(bench.system.declare_locations(names(&["us-east", "local", "eu-west", "us-east"])))
         .expect("declared");

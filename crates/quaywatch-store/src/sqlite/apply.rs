@@ -8,7 +8,9 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::convert;
 use super::error::engine;
 use crate::blocks::key;
-use crate::records::{Applied, ChangeSet, ChannelRecord, MonitorRecord, Owner, ResourceChange};
+use crate::records::{
+    AcceptedConfig, Applied, ChangeSet, ChannelRecord, MonitorRecord, Owner, ResourceChange,
+};
 use crate::{Result, StoreError};
 
 /// Block keys hold 32 bits of a monitor's number.
@@ -21,7 +23,7 @@ pub(super) fn apply(
     set: ChangeSet,
     at: Timestamp,
 ) -> Result<Applied> {
-    let ChangeSet { owner, actor, changes } = set;
+    let ChangeSet { owner, actor, changes, accepted } = set;
     let mut apply = Apply {
         tx,
         account,
@@ -39,8 +41,15 @@ pub(super) fn apply(
     for change in &changes {
         apply.remove(change)?;
     }
+    // Then names that are given up: two channels may exchange theirs.
+    for change in &changes {
+        apply.let_go_of_name(change)?;
+    }
     for change in changes {
         apply.put(change)?;
+    }
+    if let Some(config) = accepted {
+        remember(tx, &config)?;
     }
     apply.finish()
 }
@@ -247,6 +256,19 @@ impl Apply<'_> {
         Ok(())
     }
 
+    /// A channel that is about to be renamed stands under its number until then, which is nobody's name.
+    fn let_go_of_name(&self, change: &ResourceChange) -> Result<()> {
+        let ResourceChange::PutChannel { key, name, .. } = change else { return Ok(()) };
+        self.tx
+            .prepare_cached(
+                "UPDATE channel SET name = char(1) || id
+                 WHERE account_id = ?1 AND owner = ?2 AND resource_key = ?3 AND name != ?4 AND removed_at IS NULL",
+            )
+            .and_then(|mut s| s.execute(params![self.account.0, self.owner_text, key, name]))
+            .map_err(engine)?;
+        Ok(())
+    }
+
     fn expect_free_name(&self, name: &str, own: Option<ChannelId>) -> Result<()> {
         let holder: Option<(i64, String)> = self
             .tx
@@ -294,6 +316,17 @@ impl Apply<'_> {
         self.applied.seq = last_change(self.tx)?;
         Ok(self.applied)
     }
+}
+
+/// Remembers the file that is in force from now on.
+fn remember(tx: &Transaction<'_>, config: &AcceptedConfig) -> Result<()> {
+    tx.execute(
+        "INSERT INTO config (id, text, hash, accepted_at) VALUES (1, ?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET
+         text = excluded.text, hash = excluded.hash, accepted_at = excluded.accepted_at",
+        params![config.text, config.hash, config.accepted_at.0],
+    )
+    .map_err(engine)?;
+    Ok(())
 }
 
 /// Adds a row to the change feed.

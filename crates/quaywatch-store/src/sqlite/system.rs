@@ -165,18 +165,6 @@ impl SystemStore for Handle {
         })
     }
 
-    fn accept_config(&self, config: AcceptedConfig) -> BoxFuture<'_, Result<()>> {
-        self.write(move |tx| {
-            tx.execute(
-                "INSERT INTO config (id, text, hash, accepted_at) VALUES (1, ?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET
-                 text = excluded.text, hash = excluded.hash, accepted_at = excluded.accepted_at",
-                params![config.text, config.hash, config.accepted_at.0],
-            )
-            .map_err(engine)?;
-            Ok(())
-        })
-    }
-
     fn changes_after(&self, seq: i64, limit: usize) -> BoxFuture<'_, Result<Vec<ChangeRecord>>> {
         self.read(move |connection| {
             let sql = "SELECT seq, account_id, kind, id, op FROM change WHERE seq > ?1 ORDER BY seq LIMIT ?2";

@@ -239,7 +239,8 @@ impl Shell {
                     }
                 }
                 Some(Known { channel: Err(error), .. }) => Outcome::new(Class::Config, error),
-                None => Outcome::new(Class::Gone, "the channel was removed"),
+                // By its owner, while we were off: no fault of the receiver, and nobody has to hear of it.
+                None => Outcome::new(Class::Expired, "the channel was removed"),
             };
             if outcome.class == Class::Sent {
                 stats.delivery_delays.observe(report.clock.now().since(happened));

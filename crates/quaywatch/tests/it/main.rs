@@ -2,6 +2,7 @@
 
 mod cli;
 mod reload;
+mod seams;
 mod seen;
 mod services;
 

@@ -147,10 +147,12 @@ impl Directory {
 }
 
 fn failed(what: &str, path: &Path, error: &io::Error) -> StoreError {
-    let remedy = match error.kind() {
-        io::ErrorKind::PermissionDenied => ": run as the owner of the directory, or name another --data-dir",
-        io::ErrorKind::ReadOnlyFilesystem => ": name a --data-dir that can be written to",
-        _ => "",
+    let remedy = if error.kind() == io::ErrorKind::PermissionDenied {
+        ": run as the owner of the directory, or name another --data-dir"
+    } else if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+        ": name a --data-dir that can be written to"
+    } else {
+        ""
     };
     StoreError::Directory(format!("{what} {}: {error}{remedy}", path.display()))
 }

@@ -146,3 +146,19 @@ fn the_shipped_examples_are_valid() {
         assert!(output.status.success(), "{example}: {}", err(&output));
     }
 }
+
+#[test]
+fn a_table_without_monitors_or_without_a_server_says_so() {
+    let place = tempfile::tempdir().expect("a directory");
+    let data = place.path().display().to_string();
+    // A port that is taken: the server makes its data directory and ends.
+    let holder = Port::open(Manner::Close);
+    let taken = holder.address.to_string();
+    let ended = quaywatch(&["serve", "--data-dir", &data, "--listen", &taken]);
+    assert!(err(&ended).contains("another program listens there"), "{}", err(&ended));
+
+    let status = quaywatch(&["status", "--data-dir", &data]);
+    assert!(out(&status).contains("There are no monitors yet"), "{}", out(&status));
+    assert!(err(&status).contains("No server is running"), "{}", err(&status));
+    assert!(out(&quaywatch(&["status", "--data-dir", &data, "x"])).contains("contains `x`"));
+}

@@ -218,6 +218,7 @@ fn removal_closes_and_tells_whether_we_ran_or_not() {
         }
         world.run(60, down_for_good);
         assert_eq!(world.incidents(), [(1, Some(CloseReason::Removed))], "running: {running}");
+        assert_eq!(world.database.story(), ["incident.opened down", "incident.closed paused"], "{running}");
         world.assert_all_told_once(&running);
         assert_eq!(world.receivers.keys().len(), 4);
         // Back from the bin: numbers go on, streaks do not.

@@ -163,7 +163,7 @@ impl Judging {
         notice.kind = EventKind::IncidentClosed;
         notice.sequence = sequence;
         notice.timestamp = self.now;
-        notice.previous_status = notice.status.take();
+        notice.previous_status = notice.status.replace(Status::Paused);
         if let Some(words) = &mut notice.incident {
             words.ended_at = record.ended_at;
             words.close_reason = record.close_reason;

@@ -160,6 +160,13 @@ impl Health {
         self.blind || !self.families[family.index()].reached
     }
 
+    /// Whether a target beyond our links has answered in `family`: then it is worth knowing which anchors answer, too,
+    /// before one of them is needed.
+    #[must_use]
+    pub const fn has_reached(&self, family: Family) -> bool {
+        self.families[family.index()].reached
+    }
+
     /// The last looks are not to be trusted: many fail at once, or the machine slept. The next failure looks again.
     pub fn doubt(&mut self) {
         for known in &mut self.families {

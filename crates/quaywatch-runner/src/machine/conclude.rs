@@ -6,7 +6,7 @@ use std::time::Duration;
 use quaywatch_core::health::{self, Family, LOOK_LASTS, Look, Opinion};
 use quaywatch_core::schedule::Millis;
 use quaywatch_core::verdict::proves_our_network;
-use quaywatch_core::{Attempt, CheckResult, ErrorCode, ResultFlags, Verdict};
+use quaywatch_core::{Attempt, BootTime, CheckResult, ErrorCode, ResultFlags, Verdict};
 
 use super::Machine;
 use super::check::judge;
@@ -16,6 +16,9 @@ use crate::sink::{Batch, Sight};
 
 /// A look that takes longer than this is not coming back; somebody of our own is stuck.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
+
+/// How often to learn which anchors answer, while all is well: gateways change when a machine moves.
+const LEARN_EVERY: Duration = Duration::from_secs(60);
 
 /// Results in a batch at most: more at once only make the receiver's memory jump.
 const BATCH_MOST: usize = 4_096;
@@ -175,19 +178,25 @@ impl Machine {
         }
     }
 
-    /// Begins the looks that are wanted; while the location is blind, it looks by itself.
+    /// Begins the looks that are wanted; while the location is blind, it looks by itself. It also looks now and then
+    /// while all is well: an anchor that was never seen to answer proves nothing by its silence, and the first failure
+    /// would be too late to learn which ones do.
     pub(super) fn look(&mut self) {
         let now = self.now.boot;
         for family in Family::ALL {
             let is_blind = self.health.is_blind();
+            let reached = self.health.has_reached(family);
             let look = self.looks.of(family);
             let is_overdue = look.begun.is_some_and(|begun| now.since(begun) > LOOK_LIMIT);
             if is_overdue {
                 self.looked(family, Look { silent: 1, ..Look::default() });
                 continue;
             }
-            let again = is_blind && now.since(look.last) >= LOOK_LASTS;
-            if look.begun.is_none() && (look.wanted || again) {
+            let pause = now.since(look.last);
+            let again = is_blind && pause >= LOOK_LASTS;
+            let learns = reached && (look.last == BootTime::default() || pause >= LEARN_EVERY);
+            if look.begun.is_none() && (look.wanted || again || learns) {
+                look.learns = !look.wanted && !again;
                 look.wanted = false;
                 look.begun = Some(now);
                 look.last = now;
@@ -204,6 +213,10 @@ impl Machine {
             return;
         }
         let held = std::mem::take(&mut own.held);
+        if own.learns && held.is_empty() && look.answered == 0 {
+            // Nobody asks whose fault anything is, and silence teaches nothing.
+            return;
+        }
         let change = self.health.looked(family, look, self.now.boot);
         self.note_change(change);
         for token in held {

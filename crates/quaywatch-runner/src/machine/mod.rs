@@ -119,6 +119,8 @@ struct Looks {
 #[derive(Default)]
 struct OneLook {
     wanted: bool,
+    /// The one that is under way was wanted by nobody.
+    learns: bool,
     begun: Option<BootTime>,
     last: BootTime,
     held: Vec<Token>,

@@ -28,9 +28,13 @@ impl Door {
 
     /// A closed one on 127.0.0.1.
     pub(crate) fn shut() -> Self {
-        let mut door = Self::open();
-        door.set(false);
-        door
+        Self::shut_at(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+
+    /// A closed one at an address of the calling thread's namespace.
+    pub(crate) fn shut_at(ip: IpAddr) -> Self {
+        let (socket, address) = bind(ip);
+        Self { socket, address, is_open: false }
     }
 
     /// An open one at an address of the calling thread's namespace.

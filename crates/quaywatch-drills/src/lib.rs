@@ -12,9 +12,13 @@ mod door;
 mod freeze;
 mod hang;
 mod kill;
+mod names;
+mod ports;
 mod records;
 mod report;
+mod resolver;
 mod scene;
+mod uplink;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -92,6 +96,27 @@ pub const fn names() -> &'static [Drill] {
             runs: 3,
             short_runs: 1,
             go: descriptors::run,
+        },
+        Drill {
+            name: "ports",
+            about: "no port left for outgoing connections: unknown, never down",
+            runs: 3,
+            short_runs: 1,
+            go: ports::run,
+        },
+        Drill {
+            name: "resolver",
+            about: "the resolver dies; last addresses are used, new names are unknown, nobody is down",
+            runs: 3,
+            short_runs: 1,
+            go: resolver::run,
+        },
+        Drill {
+            name: "uplink",
+            about: "the watcher's own uplink is cut; targets are unknown, never down, and the operator is told",
+            runs: 2,
+            short_runs: 1,
+            go: uplink::run,
         },
         Drill {
             name: "hang",

@@ -25,8 +25,14 @@ pub fn router(observatory: Arc<Observatory>) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::show))
+        .fallback(nothing_here)
         .with_state(observatory)
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_DEADLINE))
         .layer(CatchPanicLayer::new())
+}
+
+/// Whoever mistypes is told what there is.
+async fn nothing_here() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, "nothing is here; there are /healthz, /readyz and /metrics\n")
 }

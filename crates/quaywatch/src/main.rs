@@ -5,6 +5,7 @@ mod arguments;
 mod command;
 mod logging;
 mod memory;
+mod panics;
 mod terminal;
 
 use std::process::ExitCode;

@@ -54,6 +54,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The listener's address cannot be had.
+    #[error("{0}")]
+    Listen(String),
     /// The machine refuses something.
     #[error("{what}: {error}")]
     Machine {
@@ -72,47 +75,50 @@ pub struct Server {
     file: Option<PathBuf>,
     /// The file as it was before it was read, so that no change is missed while the server starts.
     watch: Option<FileWatch>,
-    listen: SocketAddr,
     /// Reloads come one after the other.
     parts: Mutex<Option<Parts>>,
 }
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server")
-            .field("listen", &self.listen)
-            .field("file", &self.file)
-            .finish_non_exhaustive()
+        f.debug_struct("Server").field("file", &self.file).finish_non_exhaustive()
     }
 }
 
 impl Server {
-    /// Starts everything but the listener. Must be called inside a tokio runtime.
+    /// Starts everything; `bind` binds the listener, as soon as it is known where, and before anything is written or
+    /// checked. Must be called inside a tokio runtime.
     ///
     /// # Errors
     /// [`StartError`], in words for people.
-    pub async fn start(options: Options) -> Result<Self, StartError> {
+    pub async fn start<L>(
+        options: Options,
+        bind: impl AsyncFnOnce(SocketAddr) -> Result<L, String>,
+    ) -> Result<(Self, L), StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let watch = options.config.as_deref().map(FileWatch::new);
         let file = options.config.as_deref().map(File::read);
         let data_dir = data_dir(&options, file.as_ref());
-        let store: Arc<dyn Store> = SqliteStore::open_serving(&data_dir, Arc::clone(&clock))?;
-        let accepted = store.system().accepted_config().await?;
-        let choice = choose::choose(file, accepted, clock.now()).map_err(StartError::Config)?;
+        let choose = |file, accepted| choose::choose(file, accepted, clock.now()).map_err(StartError::Config);
+        let (store, choice): (Arc<dyn Store>, Choice) = if SqliteStore::exists(&data_dir) {
+            let store = SqliteStore::open_serving(&data_dir, Arc::clone(&clock))?;
+            let accepted = store.system().accepted_config().await?;
+            let choice = choose(file, accepted)?;
+            (store, choice)
+        } else {
+            // A file that cannot run leaves no data behind where there was none.
+            let choice = choose(file, None)?;
+            (SqliteStore::open_serving(&data_dir, Arc::clone(&clock))?, choice)
+        };
+        let listen = options.listen.or(choice.config.server.listen).unwrap_or(DEFAULT_LISTEN);
+        let listener = bind(listen).await.map_err(StartError::Listen)?;
         if let Some(told) = &choice.told {
             told.log();
         }
         let observatory = Arc::new(Observatory::default());
         observatory.add(Arc::new(StoreSource(Arc::clone(&store))));
-        let server = Self {
-            listen: options.listen.or(choice.config.server.listen).unwrap_or(DEFAULT_LISTEN),
-            file: options.config.clone(),
-            watch,
-            store,
-            clock,
-            observatory,
-            parts: Mutex::new(None),
-        };
+        let server =
+            Self { file: options.config.clone(), watch, store, clock, observatory, parts: Mutex::new(None) };
         server.take(&choice).await?;
         let parts = Parts::start(&choice.config, &options, &server.store, &server.clock).await?;
         server.observatory.add(Arc::new(EngineSource(parts.engine_stats())));
@@ -121,13 +127,7 @@ impl Server {
         *server.parts.lock().await = Some(parts);
         server.settle(choice);
         tracing::info!(data_dir = %data_dir.display(), "watching");
-        Ok(server)
-    }
-
-    /// Where the listener belongs.
-    #[must_use]
-    pub const fn listen(&self) -> SocketAddr {
-        self.listen
+        Ok((server, listener))
     }
 
     /// What the server says of itself.

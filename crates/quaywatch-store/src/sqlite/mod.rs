@@ -100,6 +100,12 @@ struct Stats {
 }
 
 impl SqliteStore {
+    /// Whether `directory` holds a store already.
+    #[must_use]
+    pub fn exists(directory: &Path) -> bool {
+        Directory::existing(directory).is_ok_and(|directory| directory.database().is_file())
+    }
+
     /// Opens (and makes, and migrates) the store of `directory` for the one server that may serve it.
     pub fn open_serving(directory: &Path, clock: Arc<dyn Clock>) -> Result<Arc<Self>> {
         Self::open_serving_with(directory, clock, Options::default())

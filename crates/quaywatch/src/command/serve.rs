@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{LogFormat, Serve};
-use crate::{logging, terminal};
+use crate::{logging, panics, terminal};
 
 /// Worker threads of tokio: lookups, dialogues, delivery and the listener need little; the cores belong to the checks.
 const WORKERS: usize = 2;
@@ -25,6 +25,7 @@ pub(crate) fn run(arguments: Serve) -> ExitCode {
         terminal::complain(&error);
         return ExitCode::from(terminal::USAGE);
     }
+    panics::end_with_vital_threads();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -46,16 +47,9 @@ async fn serve(arguments: Serve) -> Result<(), String> {
         listen: arguments.listen,
         probe_threads: arguments.probe_threads.map(usize::from),
     };
-    let server = Server::start(options).await.map_err(|error| error.to_string())?;
-    let listener =
-        Listener::bind(server.listen(), Limits::default()).await.map_err(|error| error.to_string());
-    let listener = match listener {
-        Ok(listener) => listener,
-        Err(error) => {
-            server.shutdown().await;
-            return Err(error);
-        }
-    };
+    let bind =
+        async |address| Listener::bind(address, Limits::default()).await.map_err(|error| error.to_string());
+    let (server, listener) = Server::start(options, bind).await.map_err(|error| error.to_string())?;
     if let Ok(address) = listener.address() {
         tracing::info!(%address, "listening: /metrics, /healthz, /readyz");
     }

@@ -38,7 +38,7 @@ fn a_change_during_the_start_is_not_missed() {
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let server = server::Server::start(options).await.expect("it starts");
+        let (server, ()) = server::Server::start(options, async |_| Ok(())).await.expect("it starts");
         // It has read its file; nobody watches it yet.
         std::fs::write(&file, "monitors: nothing of the kind\n").expect("written");
         let stop = CancellationToken::new();

@@ -1,7 +1,7 @@
 //! Drills: the real program as a process, and something that goes wrong around it. Each ends with what must hold: the
 //! right words, no false `down`, nothing lost, nothing told under two keys, and recovery by itself.
 //!
-//! One drill, one file, one line in [`names`]. `cargo xtask drill NAME --runs N` runs the long form against a release
+//! One drill, one file, one line in [`names()`]. `cargo xtask drill NAME --runs N` runs the long form against a release
 //! build; the tests of the program run the short form of each. Both call [`run`]. A drill says with what seed it ran:
 //! what it chooses repeats, what the machine's scheduler chooses does not.
 

@@ -1,7 +1,7 @@
 //! The listener: connections with limits and deadlines, `/metrics`, `/healthz`, `/readyz`.
 //!
 //! What a page or an endpoint says is not decided here: pages and API are routers that are merged into
-//! [`router`]'s and served by the same [`Listener`].
+//! [`router()`]'s and served by the same [`Listener`].
 
 mod health;
 mod listener;

@@ -67,9 +67,17 @@ impl Judging {
         if let Some(mut entry) = self.entries.take(id) {
             let reset = entry.card.identity != card.identity;
             entry.policy = policy;
-            *entry.card = card;
-            self.entries.put(entry);
-            self.act(id, Input::Revised { reset });
+            if reset {
+                // What ends with the old target is told in its words.
+                entry.card.revision = card.revision;
+                self.entries.put(entry);
+                self.act(id, Input::Revised { reset });
+                self.entries.get_mut(id).into_iter().for_each(|entry| *entry.card = card.clone());
+            } else {
+                *entry.card = card;
+                self.entries.put(entry);
+                self.act(id, Input::Revised { reset });
+            }
         } else {
             self.bring(id, policy, card);
         }

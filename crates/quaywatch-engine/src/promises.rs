@@ -270,32 +270,20 @@ fn edits_reset_only_what_they_must() {
 }
 
 #[test]
-fn another_target_answers_for_nothing_that_was_seen_of_the_one_before() {
-    let moved = |port: u16, revision| {
-        let mut moved = monitor(1, |spec| {
-            let quaywatch_core::spec::Kind::Tcp(tcp) = &mut spec.kind;
-            tcp.port = port;
-            spec.consecutive_failures_before_alert = 1;
-        });
-        moved.revision = revision;
-        moved
-    };
-    let mut world = World::new(vec![moved(5432, 1)]);
+fn an_incident_ends_in_the_words_of_its_own_target() {
+    let mut world = World::new(vec![monitor(1, |_| ())]);
     world.run(60, down_for_good);
-    world.apply(vec![moved(5433, 2)], vec![]);
-    let slot = world.now - Duration::from_secs(1);
-    let results = vec![crate::simulation::result(MonitorId(1), slot, TcpRefused)];
-    let (location, at) = (quaywatch_core::LocationId::LOCAL, world.now);
-    world.judging().batch(quaywatch_runner::Batch { location, at, results, sight: Vec::new() });
+    let mut moved = monitor(1, |spec| {
+        let quaywatch_core::spec::Kind::Tcp(tcp) = &mut spec.kind;
+        tcp.port = 5433;
+    });
+    moved.revision = 2;
+    world.apply(vec![moved], vec![]);
     world.run(10, all_good);
-    assert_eq!(
-        world.incidents(),
-        [(1, Some(CloseReason::Superseded))],
-        "what was on its way counts for nothing"
-    );
+    assert_eq!(world.incidents(), [(1, Some(CloseReason::Superseded))]);
     let told = world.database.events.values().map(|event| Notice::from_snapshot(&event.snapshot));
     let ports: Vec<_> = told.filter_map(|notice| notice.ok()?.target).map(|target| target.port).collect();
-    assert_eq!(ports, [5432; 2], "the old incident ends with its own target");
+    assert_eq!(ports, [5432; 2]);
 }
 
 #[test]

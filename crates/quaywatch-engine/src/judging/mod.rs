@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quaywatch_core::job::Plans;
-use quaywatch_core::judge::{Command, Input, Policy, Status};
+use quaywatch_core::judge::{Command, Input, Policy};
 use quaywatch_core::{CheckResult, ErrorCode, LocationId, MonitorId, ResultFlags, Timestamp, Verdict};
 use quaywatch_runner::Batch;
 use quaywatch_store::records::BlindChange;
@@ -40,9 +40,6 @@ use snapshot::Words;
 const LAZY_STATES: usize = 4_000;
 /// Agents' results that are older than this at their arrival are recorded, not judged.
 const LATE: Duration = Duration::from_secs(120);
-
-/// By how much the first slot of a target may stand before the moment at which the engine took it up.
-const RUNNER_MAY_BE_EARLY: Duration = Duration::from_millis(100);
 
 /// The judges of all monitors.
 pub(crate) struct Judging {
@@ -133,10 +130,6 @@ impl Judging {
         };
         if result.slot == entry.last_slot && result.location == entry.last_location {
             self.stats.duplicates.inc();
-            return;
-        }
-        if is_of_another_target(entry, result.slot) {
-            self.stats.strays.inc();
             return;
         }
         entry.last_slot = result.slot;
@@ -277,15 +270,6 @@ fn is_slow(policy: &Policy, latency_us: Option<u32>) -> bool {
 
 fn is_late(policy: &Policy, slot: Timestamp, now: Timestamp) -> bool {
     now.since(slot) > (2 * policy.check_interval).max(LATE).max(policy.freshness())
-}
-
-/// Whether a result was on its way when the monitor was given another target: it says nothing about this one. A
-/// little is left to the runner, whose clock is read at other moments; a `since` far ahead is a clock that was set back.
-fn is_of_another_target(entry: &Entry, slot: Timestamp) -> bool {
-    let since = entry.judge.since();
-    entry.judge.status() == Status::Pending
-        && slot + RUNNER_MAY_BE_EARLY < since
-        && since.since(slot) < entry.policy.freshness()
 }
 
 fn surveyed(entry: &Entry) -> Surveyed {

@@ -13,7 +13,7 @@ use quaywatch_testkit::wait::{self, RealClock};
 use crate::door::Door;
 
 /// For what a server with a second's interval does in two or three: a machine that also builds takes its time.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A second's interval, a retry after 300 ms, two failures; a monitor that cannot be looked at is unknown after three
 /// seconds; and what a drill does to one target again and again is no flapping.

@@ -26,8 +26,6 @@ const HOLDS_STILL: u32 = 5;
 /// Every so many lives last longer.
 const LIVES_LONG: u32 = 7;
 const LONG_LIFE: Duration = Duration::from_secs(6);
-/// For what a server with a second's interval does in two: a machine that also builds takes its time.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// From being ready until the kill.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +44,8 @@ struct Drill {
     random: Random,
     lives: Vec<Life>,
     ready_after: Vec<Duration>,
+    /// How often a target that held still was rightly said to be up or down.
+    agreed: usize,
 }
 
 pub(super) fn run(setting: &Setting) -> Result<Report, String> {
@@ -56,7 +56,7 @@ pub(super) fn run(setting: &Setting) -> Result<Report, String> {
     let mut server = Server::new(&setting.binary, &yaml(&world, &rough, &calm, "rough"));
     server.listen = door::free_address();
     let (lives, ready_after) = (Vec::new(), Vec::new());
-    let mut drill = Drill { server, world, rough, calm, random, lives, ready_after };
+    let mut drill = Drill { server, world, rough, calm, random, lives, ready_after, agreed: 0 };
     for number in 1..=setting.runs {
         drill
             .live(number)
@@ -143,7 +143,7 @@ impl Drill {
     fn agree(&mut self) -> Result<(), String> {
         let open = self.world.is_open();
         let mut differ = Vec::new();
-        let agreed = wait::poll(PATIENCE, || {
+        let agreed = wait::poll(scene::PATIENCE, || {
             let statuses = self.server.statuses();
             differ.clear();
             for (number, open) in open.iter().enumerate() {
@@ -160,7 +160,9 @@ impl Drill {
             std::thread::sleep(Duration::from_millis(100));
             differ.is_empty().then_some(())
         });
-        agreed.ok_or_else(|| format!("targets held still for {PATIENCE:?}, and {}", differ.join(", ")))
+        self.agreed += open.len();
+        agreed
+            .ok_or_else(|| format!("targets held still for {:?}, and {}", scene::PATIENCE, differ.join(", ")))
     }
 
     /// Opens all targets, lets the sink take everything, and waits until nobody has anything left to say.
@@ -173,13 +175,17 @@ impl Drill {
         let began = RealClock.boot();
         let data = self.server.data();
         let mut left = String::new();
-        wait::poll(PATIENCE, || {
+        wait::poll(scene::PATIENCE, || {
             std::thread::sleep(Duration::from_millis(200));
             left = left_to_do(&data);
             left.is_empty().then_some(())
         })
         .ok_or_else(|| {
-            format!("not quiet {PATIENCE:?} after all healed: {left}\n{}", scene::tail(&self.server.log()))
+            format!(
+                "not quiet {:?} after all healed: {left}\n{}",
+                scene::PATIENCE,
+                scene::tail(&self.server.log())
+            )
         })?;
         let took = RealClock.boot().since(began);
         let ended = self.server.stop();
@@ -212,6 +218,7 @@ impl Drill {
         report.add("repeated under the same key", figures.repeats);
         report.add("taken twice, same key", figures.taken_twice);
         report.add("outages that had to be seen, and were", figures.seen_outages);
+        report.add("targets that held still, rightly judged", self.agreed);
         report.add("quiet after all healed", format!("{:.1} s", healed_after.as_secs_f64()));
         Ok(report)
     }

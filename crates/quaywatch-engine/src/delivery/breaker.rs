@@ -17,6 +17,8 @@ const FRESH_LOOK: Duration = Duration::from_secs(30);
 pub(crate) struct Breaker {
     failures: u32,
     last: Timestamp,
+    /// When it opened.
+    opened: Timestamp,
 }
 
 impl Breaker {
@@ -24,9 +26,17 @@ impl Breaker {
         *self = Self::default();
     }
 
-    pub(crate) const fn failed(&mut self, now: Timestamp) {
+    /// An attempt that took so long failed. What was under way when the breaker opened failed for the same reason, and
+    /// is no step further down the ladder: else sixteen attempts that hang together would cost hours.
+    pub(crate) fn failed(&mut self, now: Timestamp, took: Duration) {
+        if self.is_open() && now - took < self.opened {
+            return;
+        }
         self.failures = self.failures.saturating_add(1);
         self.last = now;
+        if self.failures == OPENS_AFTER {
+            self.opened = now;
+        }
     }
 
     pub(crate) const fn is_open(&self) -> bool {
@@ -45,19 +55,33 @@ impl Breaker {
 mod tests {
     use super::*;
 
+    const SHORT: Duration = Duration::from_millis(10);
+
+    #[test]
+    fn attempts_that_hang_together_are_one_step() {
+        let mut breaker = Breaker::default();
+        let at = |ms| Timestamp::from_millis(ms);
+        for n in 0..16 {
+            breaker.failed(at(15_000 + n), Duration::from_secs(15));
+        }
+        assert_eq!(breaker.not_before(false), Some(at(20_004)), "five seconds after the fifth");
+        breaker.failed(at(35_004), Duration::from_secs(15));
+        assert_eq!(breaker.not_before(false), Some(at(65_004)));
+    }
+
     #[test]
     fn it_opens_after_five_failures_and_one_success_closes_it() {
         let mut breaker = Breaker::default();
         let at = |seconds| Timestamp::from_secs(seconds);
         for second in 0..4 {
-            breaker.failed(at(second));
+            breaker.failed(at(second), SHORT);
             assert_eq!((breaker.is_open(), breaker.not_before(false)), (false, None));
         }
-        breaker.failed(at(10));
+        breaker.failed(at(10), SHORT);
         assert_eq!((breaker.is_open(), breaker.not_before(false)), (true, Some(at(15))));
-        breaker.failed(at(15));
+        breaker.failed(at(15), SHORT);
         assert_eq!(breaker.not_before(false), Some(at(45)));
-        breaker.failed(at(45));
+        breaker.failed(at(45), SHORT);
         assert_eq!((breaker.not_before(false), breaker.not_before(true)), (Some(at(165)), Some(at(75))));
         breaker.succeeded();
         assert_eq!(breaker.not_before(false), None);

@@ -270,7 +270,7 @@ impl Lane {
                 self.works(key.channel, now, effects);
             }
             Class::Transient | Class::Unknown => {
-                self.breaker.failed(now);
+                self.breaker.failed(now, took);
                 let due = now + ladder::pause(&key, waiting.attempts, seed);
                 self.later(place, due, &outcome, age, effects);
                 if self.breaker.is_open() {
@@ -293,7 +293,7 @@ impl Lane {
                 self.finish(place, DeliveryState::Dead, outcome, age, effects);
             }
             Class::Credentials | Class::Config => {
-                self.breaker.failed(now);
+                self.breaker.failed(now, took);
                 self.later(place, now + ladder::HOURLY, &outcome, age, effects);
                 self.fails(&key, &outcome, now, effects);
             }

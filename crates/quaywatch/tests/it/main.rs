@@ -1,6 +1,8 @@
 //! The real program as a process: its main job, its command line, its file, and what it survives.
 
 mod cli;
+mod drills;
+mod kill;
 mod reload;
 mod seams;
 mod seen;

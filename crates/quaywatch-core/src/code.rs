@@ -212,6 +212,12 @@ impl ErrorCode {
         }
     }
 
+    /// Whether this is a fault of the whole place, which the server tells once for all its monitors, and none by itself.
+    #[must_use]
+    pub const fn is_of_the_place(self) -> bool {
+        matches!(self, Self::SelfDns)
+    }
+
     /// The number that stands for this code on disk.
     #[must_use]
     pub const fn number(self) -> u8 {

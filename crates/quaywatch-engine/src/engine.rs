@@ -165,6 +165,11 @@ impl Engine {
         self.inbox.send(Message::Operators(channels));
     }
 
+    /// Tells the operators that no name server answers since a moment, or did not until another one.
+    pub fn tell_resolver(&self, since: Timestamp, until: Option<Timestamp>) {
+        self.inbox.send(Message::Resolver(since, until));
+    }
+
     /// Returns when everything that was judged before is durable.
     pub async fn flush(&self) {
         let (done, wait) = oneshot::channel();

@@ -29,6 +29,8 @@ pub(crate) enum Message {
     Flush(oneshot::Sender<()>),
     Glimpse(MonitorId, oneshot::Sender<Option<Glimpse>>),
     Survey(Select, oneshot::Sender<Survey>),
+    /// No name server answers since then; or, with the second moment, did not until then.
+    Resolver(Timestamp, Option<Timestamp>),
     Stop,
 }
 

@@ -396,3 +396,14 @@ fn a_channel_added_during_an_incident_hears_no_end_of_what_it_never_heard_of() {
     assert!(world.receivers.keys().iter().all(|key| key.2 == ChannelId(1)));
     assert_eq!(world.receivers.keys().len(), 2);
 }
+
+#[test]
+fn a_dead_resolver_is_recorded_of_each_monitor_and_told_of_none() {
+    let mut world = World::new(vec![monitor(1, |_| ())]);
+    world.run(60, all_good);
+    world.run(600, |_, _| ErrorCode::SelfDns);
+    assert_eq!(world.incidents().len(), 1, "it is recorded");
+    assert!(world.database.outbox.is_empty(), "the server tells it, once for all");
+    world.run(60, all_good);
+    assert!(world.database.outbox.is_empty(), "who was told of nothing hears no end");
+}

@@ -135,6 +135,7 @@ impl Worker {
             Message::Glimpse(id, answer) => {
                 let _ = answer.send(self.judging.glimpse(id));
             }
+            Message::Resolver(since, until) => self.judging.tell_resolver(since, until),
             Message::Survey(select, answer) => {
                 let _ = answer.send(self.judging.survey(&select));
             }

@@ -6,6 +6,7 @@
 
 mod channels;
 mod choose;
+mod names;
 mod parts;
 mod watch;
 

@@ -13,8 +13,9 @@ use quaywatch_probe::half_open_works;
 use quaywatch_runner::{NetParts, Runner, RunnerConfig, RunnerStats, TargetBudget};
 use quaywatch_store::records::Applied;
 use quaywatch_store::{Store, StoreError};
+use tokio::task::JoinHandle;
 
-use super::{Options, StartError, channels};
+use super::{Options, StartError, channels, names};
 use crate::config::Config;
 use crate::observe::{BulkSource, Monitors, Observatory, ResolverSource};
 
@@ -23,9 +24,10 @@ const RESERVE: u64 = 512;
 
 /// Everything that runs.
 pub(super) struct Parts {
-    engine: Engine,
+    engine: Arc<Engine>,
     runner: Runner,
     resolver: Resolver,
+    names: JoinHandle<()>,
 }
 
 impl Parts {
@@ -64,7 +66,9 @@ impl Parts {
             }
         })?;
         let runner = started.expect("an engine that started has started its runner");
-        Ok(Self { engine, runner, resolver })
+        let engine = Arc::new(engine);
+        let names = tokio::spawn(names::watch(resolver.clone(), Arc::clone(&engine), Arc::clone(clock)));
+        Ok(Self { engine, runner, resolver, names })
     }
 
     /// Follows a new configuration. What belongs to the process (resolvers, anchors, retention) changes at a restart,
@@ -100,6 +104,7 @@ impl Parts {
 
     /// No more checks; what was seen is judged and written; attempts on their way get a few seconds.
     pub(super) async fn shutdown(self) {
+        self.names.abort();
         let runner = self.runner;
         // It ends a thread, which may take as long as a turn of its loop.
         let _ = tokio::task::spawn_blocking(move || runner.shutdown()).await;

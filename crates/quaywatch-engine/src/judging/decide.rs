@@ -219,14 +219,19 @@ impl Judging {
 
     /// Writes an event of the open incident, and a notice of it to every channel that is to hear it.
     fn tell(&mut self, entry: &mut Entry, kind: EventKind, happening: Happening, moment: &mut Moment) {
-        let recipients = self.recipients(entry, kind);
+        // A dead resolver blinds a thousand monitors: the server tells that, once; each only records it.
+        let quiet = kind != EventKind::IncidentClosed && is_of_the_place(entry);
+        let recipients = if quiet { Vec::new() } else { self.recipients(entry, kind) };
         let Some(open) = entry.case.as_mut().and_then(|case| case.open.as_mut()) else { return };
         let sequence = open.record.next_sequence;
         open.record.next_sequence += 1;
         let incident = open.record.id;
-        open.told.clone_from(&recipients);
+        if !quiet {
+            open.told.clone_from(&recipients);
+        }
+        let told = open.told.clone();
         let mut notice = self.words.of_incident(entry, kind, (sequence, self.now), happening);
-        notice.told.clone_from(&recipients);
+        notice.told = told;
         let step = self.steps.decide(entry.card.id.shard());
         step.events.push(EventRecord {
             incident,
@@ -319,6 +324,12 @@ fn note_success(entry: &mut Entry) {
     {
         case.failing.clear();
     }
+}
+
+/// Whether its open incident is only that the whole place cannot see it.
+fn is_of_the_place(entry: &Entry) -> bool {
+    let open = entry.case.as_ref().and_then(|case| case.open.as_ref());
+    open.is_some_and(|open| open.record.severity == Severity::Warning && open.record.code.is_of_the_place())
 }
 
 fn open(entry: &Entry, ordinal: u32) -> Option<&Open> {

@@ -3,6 +3,7 @@
 //! and never the beginning twice under two.
 
 use quaywatch_core::judge::CloseReason;
+use quaywatch_core::spec::Host;
 use quaywatch_core::{ChannelId, ErrorCode, IncidentId, LocationId, MonitorId, ShardId, Timestamp};
 use quaywatch_notify::notice::{ChannelWords, FaultWords};
 use quaywatch_notify::{Class, EventKind, Notice};
@@ -27,6 +28,8 @@ pub(crate) struct ChannelNote {
 
 /// Stands for the store beside the numbers of locations.
 const STORAGE: u64 = u64::MAX;
+/// Stands for the resolver.
+const RESOLVER: u64 = u64::MAX - 1;
 
 /// An id that follows from a moment and a number: the same in every process.
 pub(crate) fn derived_id(at: Timestamp, of: u64) -> IncidentId {
@@ -52,6 +55,17 @@ impl Judging {
     ) {
         let notice = self.fault(EventKind::ServerRecovered, location, (since, Some(until)), code);
         self.tell_operators(derived_id(since, u64::from(location.0)), ShardId(0), notice, None);
+    }
+
+    /// No name server answers (`until`: answered) since then: names that are not known cannot be dialled.
+    pub(crate) fn tell_resolver(&mut self, since: Timestamp, until: Option<Timestamp>) {
+        let kind = if until.is_some() { EventKind::ServerRecovered } else { EventKind::ServerFault };
+        let named = self.entries.iter().filter(|entry| matches!(entry.card.host, Host::Name(_))).count();
+        let mut notice = self.fault(kind, LocationId::LOCAL, (since, until), ErrorCode::SelfDns);
+        if let Some(fault) = &mut notice.fault {
+            fault.monitors = named;
+        }
+        self.tell_operators(derived_id(since, RESOLVER), ShardId(0), notice, None);
     }
 
     /// The store takes nothing (`until`: took nothing) since then; told from memory, if need be.

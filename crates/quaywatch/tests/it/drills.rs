@@ -66,3 +66,4 @@ fn a_cut_uplink_is_our_own_fault() {
 fn a_webhook_that_hangs_delays_no_other() {
     short("hang");
 }
+#[expect(clippy::print_stdout, reason = "the figures of a drill are shown with --nocapture")]

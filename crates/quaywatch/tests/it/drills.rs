@@ -11,6 +11,7 @@ use crate::BINARY;
 const SEED: u64 = 20_260_501;
 
 /// Runs the short form of a drill, and shows its figures.
+#[expect(clippy::print_stdout, reason = "the figures of a drill are shown with --nocapture")]
 pub(crate) fn short(name: &str) {
     let options = Options { runs: None, seed: SEED, short: true };
     match run(name, Path::new(BINARY), options) {
@@ -66,4 +67,3 @@ fn a_cut_uplink_is_our_own_fault() {
 fn a_webhook_that_hangs_delays_no_other() {
     short("hang");
 }
-#[expect(clippy::print_stdout, reason = "the figures of a drill are shown with --nocapture")]

@@ -96,6 +96,8 @@ struct Known {
     looked: Option<(BootTime, Sight)>,
     /// A target beyond our links has answered.
     reached: bool,
+    /// When the anchors were last known to be dead: the moment at which something answered again.
+    dead_until: BootTime,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +106,15 @@ enum Sight {
     Dead,
     /// There is nothing to look at.
     Unproven,
+}
+
+impl Known {
+    fn comes_back(&mut self, now: BootTime) {
+        if let Some((at, Sight::Dead)) = self.looked {
+            // Nobody knows when it came back; a look that is older than two speaks for no longer.
+            self.dead_until = now.min(at + 2 * LOOK_LASTS);
+        }
+    }
 }
 
 impl Health {
@@ -117,6 +128,13 @@ impl Health {
         }
     }
 
+    /// Whether our network in `family` was still dead after `began`: what was sent then and never answered says nothing
+    /// of the target, however well the network is by now.
+    #[must_use]
+    pub fn was_dead_after(&self, family: Family, began: BootTime) -> bool {
+        began < self.families[family.index()].dead_until
+    }
+
     /// Takes what a look saw. An anchor that never answered is mute rather than dead once a target has answered: it
     /// does not take part. Before that, nothing at all has answered, and it speaks for a dead network.
     pub fn looked(&mut self, family: Family, look: Look, now: BootTime) -> Option<Change> {
@@ -127,6 +145,9 @@ impl Health {
             (0, _) => Sight::Dead,
             _ => Sight::Clear,
         };
+        if sight == Sight::Clear {
+            known.comes_back(now);
+        }
         known.looked = Some((now, sight));
         match sight {
             Sight::Clear => self.sees(),
@@ -144,9 +165,10 @@ impl Health {
     }
 
     /// A target beyond this machine and its links answered in `family`: the network works.
-    pub fn reached(&mut self, family: Family) -> Option<Change> {
+    pub fn reached(&mut self, family: Family, now: BootTime) -> Option<Change> {
         let known = &mut self.families[family.index()];
         known.reached = true;
+        known.comes_back(now);
         if let Some((_, sight @ Sight::Dead)) = &mut known.looked {
             *sight = Sight::Clear;
         }
@@ -303,6 +325,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_sent_into_a_dead_network_says_nothing_once_it_is_back() {
+        let mut health = Health::default();
+        assert!(!health.was_dead_after(Family::V4, at(0)));
+        health.looked(Family::V4, DEAD, at(10_000));
+        health.looked(Family::V4, ALIVE, at(13_000));
+        health.looked(Family::V4, ALIVE, at(16_000));
+        assert!(health.was_dead_after(Family::V4, at(12_999)), "sent while it was dead");
+        assert!(!health.was_dead_after(Family::V4, at(13_000)) && !health.was_dead_after(Family::V6, at(0)));
+    }
+
+    #[test]
     fn without_anchors_verdicts_stand() {
         let mut health = Health::default();
         assert_eq!(health.looked(Family::V4, NO_ANCHORS, at(0)), None);
@@ -315,7 +348,7 @@ mod tests {
         health.looked(Family::V4, MUTE, at(10_000));
         assert_eq!(health.opinion(Family::V4, at(10_001)), Opinion::OurFault, "nothing has ever answered");
         assert!(health.wants_reached(Family::V4));
-        health.reached(Family::V4);
+        health.reached(Family::V4, at(15_000));
         assert!(!health.wants_reached(Family::V4));
         health.looked(Family::V4, MUTE, at(20_000));
         assert_eq!(
@@ -341,7 +374,7 @@ mod tests {
         let mut health = Health::default();
         health.looked(Family::V6, DEAD, at(10_000));
         assert_eq!(health.looked(Family::V4, DEAD, at(10_001)), Some(Change::Lost));
-        assert_eq!(health.reached(Family::V4), Some(Change::Back));
+        assert_eq!(health.reached(Family::V4, at(20_000)), Some(Change::Back));
         assert_eq!(health.opinion(Family::V4, at(10_501)), Opinion::TheirFault);
     }
 

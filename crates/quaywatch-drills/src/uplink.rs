@@ -103,7 +103,8 @@ pub(super) fn run(setting: &Setting) -> Result<Report, String> {
     }
     server.stop();
     let records = Records::read(&server.data())?;
-    records.expect_never_down(|name| name != names[0])?;
+    let never_down = records.expect_never_down(|name| name != names[0]);
+    never_down.map_err(|error| format!("{error}\n{}", scene::tail(&server.log())))?;
     scene::expect_one_key_each(&sink.received())?;
     let incidents = records.of(&names[0])?.incidents.len();
     if incidents != 1 + told_after.len() {

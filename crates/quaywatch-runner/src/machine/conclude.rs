@@ -77,7 +77,7 @@ impl Machine {
     /// Before a failure counts that could be our own network's: let the anchors prove that it is not.
     pub(super) fn prove(&mut self, token: Token, mut seen: Observation) {
         let Some(flight) = self.flights.get(token) else { return };
-        let key = flight.key;
+        let (key, began) = (flight.key, flight.dialled);
         let attempts = seen.evidence.as_deref().map_or(&[][..], |evidence| &evidence.attempts);
         let Some(deciding) = attempts.first() else { return self.end_good(token, seen, None) };
         let ip = deciding.address.ip();
@@ -89,6 +89,10 @@ impl Machine {
             return self.end(token, seen);
         }
         match self.health.opinion(family, self.now.boot) {
+            Opinion::TheirFault if self.health.was_dead_after(family, began) => {
+                self.blame_us(token, &mut seen, family);
+                self.end(token, seen);
+            }
             Opinion::TheirFault => self.end(token, seen),
             Opinion::OurFault => {
                 self.blame_us(token, &mut seen, family);
@@ -155,7 +159,7 @@ impl Machine {
     fn note_reached(&mut self, ip: IpAddr) {
         let family = Family::of(ip);
         if self.health.wants_reached(family) && !self.ports.anchors.is_near(ip, self.now.boot) {
-            let change = self.health.reached(family);
+            let change = self.health.reached(family, self.now.boot);
             self.note_change(change);
         }
     }
@@ -220,10 +224,10 @@ impl Machine {
         let change = self.health.looked(family, look, self.now.boot);
         self.note_change(change);
         for token in held {
-            let Some(mut seen) = self.flights.get(token).and_then(|flight| flight.held.take()) else {
-                continue;
-            };
-            if self.health.opinion(family, self.now.boot) == Opinion::OurFault {
+            let Some(flight) = self.flights.get(token) else { continue };
+            let (Some(mut seen), began) = (flight.held.take(), flight.dialled) else { continue };
+            let is_ours = self.health.opinion(family, self.now.boot) == Opinion::OurFault;
+            if is_ours || self.health.was_dead_after(family, began) {
                 self.blame_us(token, &mut seen, family);
             }
             self.end(token, *seen);

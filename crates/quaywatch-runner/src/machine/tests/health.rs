@@ -73,6 +73,25 @@ fn all_anchors_dead_is_our_fault_and_told_of_the_location() {
 }
 
 #[test]
+fn what_was_sent_before_the_network_came_back_says_nothing_of_the_target() {
+    let mut sim = Sim::new(|_| {});
+    anchors(&sim, ALIVE);
+    let plan = short(4);
+    sim.add((1..=100).map(|id| own_job(id, &plan)).collect());
+    sim.run_s(10);
+    sim.results();
+    anchors(&sim, DEAD);
+    sim.world().usually = Target::Silent;
+    sim.run_s(20);
+    // Some checks are under way, and end two seconds after they began, when anchors and other targets answer again.
+    anchors(&sim, ALIVE);
+    sim.world().usually = Target::Open(Duration::from_millis(10));
+    sim.run_s(20);
+    let found = codes(&sim.results()).into_keys().collect::<Vec<_>>();
+    assert_eq!(found, [ErrorCode::Ok, ErrorCode::SelfNetwork]);
+}
+
+#[test]
 fn a_blind_location_looks_by_itself_until_it_sees() {
     let mut sim = Sim::new(|_| {});
     anchors(&sim, DEAD);

@@ -118,7 +118,7 @@ impl Evidence {
         self.attempts.first()
     }
 
-    /// Whether `other` tells nothing new beside `self`: the same stage, code, address and signal (DECISIONS 5.14).
+    /// Whether `other` tells nothing new beside `self`: the same stage, code, address and signal.
     #[must_use]
     pub fn tells_the_same_as(&self, other: &Self) -> bool {
         let key = |e: &Self| {

@@ -135,7 +135,7 @@ pub enum Input {
         /// From the last commit to now.
         gap: Duration,
     },
-    /// The spec changed. `reset`: the target or the way of looking is another one (DECISIONS 1.5), so streaks start
+    /// The spec changed. `reset`: the target or the way of looking is another one, so streaks start
     /// anew and an open incident is closed as superseded.
     Revised {
         /// See above.

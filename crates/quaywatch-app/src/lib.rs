@@ -3,10 +3,12 @@
 //!
 //! No HTTP words and no SQL: whoever serves pages or an API calls what stands here, and so does the command line.
 
+pub mod caller;
 pub mod check;
 pub mod config;
 pub mod history;
 pub mod look;
 pub mod observe;
+pub mod operations;
 pub mod server;
 pub mod status;

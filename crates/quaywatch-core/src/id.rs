@@ -61,6 +61,15 @@ number_id!(
     ChannelId, "ch", "a channel id such as `ch4`"
 );
 
+number_id!(
+    /// A person who may sign in. People are the server's: one may be a member of several accounts.
+    UserId, "u", "a user id such as `u3`"
+);
+number_id!(
+    /// An API token, of one account.
+    TokenId, "tok", "a token id such as `tok5`"
+);
+
 impl AccountId {
     /// The account of a self-hosted server.
     pub const DEFAULT: Self = Self(1);

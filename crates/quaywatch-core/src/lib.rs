@@ -4,6 +4,7 @@
 //! async, and nothing iterates a hash map. The same inputs give the same incidents, on any machine, for ever, so
 //! every alert can be replayed and explained, and years can be simulated in a test.
 
+pub mod access;
 pub mod code;
 pub mod dns;
 pub mod doc;
@@ -26,8 +27,10 @@ pub mod verdict;
 
 pub use code::{ErrorCode, ErrorStatus, Verdict};
 pub use evidence::{Attempt, Evidence, Icmp, Signal, Stage};
-pub use id::{AccountId, ChannelId, DeliveryKey, IncidentId, LocationId, MonitorId, ShardId};
-pub use job::{Job, Plan};
+pub use id::{
+    AccountId, ChannelId, DeliveryKey, IncidentId, LocationId, MonitorId, ShardId, TokenId, UserId,
+};
+pub use job::{Epoch, Job, Plan};
 pub use result::{CheckResult, ResultFlags};
 pub use secret::Secret;
 pub use spec::MonitorSpec;

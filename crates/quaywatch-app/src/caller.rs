@@ -1,0 +1,61 @@
+//! Who asks: the first argument of every operation. Whoever serves pages or an API turns a session or a token into a
+//! [`Caller`] once; from there on nothing knows how somebody signed in.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use quaywatch_core::access::{Access, Policy, Role};
+use quaywatch_core::{AccountId, TokenId, UserId};
+
+use crate::operations::OperationError;
+
+/// Somebody who was recognised, acting in one account.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Whose things they see: rows of other accounts do not exist for them.
+    pub account: AccountId,
+    /// Who they are.
+    pub actor: Actor,
+    /// What they may.
+    pub access: Access,
+    /// From where, for the audit log; `None` on the server's own host.
+    pub address: Option<IpAddr>,
+}
+
+impl Caller {
+    /// The command line on the server's own host: whoever may read the data directory owns what is in it.
+    #[must_use]
+    pub const fn host(uid: u32, account: AccountId) -> Self {
+        Self { account, actor: Actor::Host(uid), access: Access::Role(Role::Owner), address: None }
+    }
+
+    /// Goes on only where the caller may.
+    ///
+    /// # Errors
+    /// [`OperationError::Denied`].
+    pub fn require(&self, policy: Policy) -> Result<(), OperationError> {
+        if self.access.allows(policy) { Ok(()) } else { Err(OperationError::Denied(policy)) }
+    }
+}
+
+/// Who acts, as the audit log names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// A person with a session.
+    User(UserId),
+    /// A program with a token.
+    Token(TokenId),
+    /// The command line, by user number.
+    Host(u32),
+}
+
+/// `user:u3`, `token:tok5`, `cli:0`.
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => write!(f, "user:{id}"),
+            Self::Token(id) => write!(f, "token:{id}"),
+            Self::Host(uid) => write!(f, "cli:{uid}"),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What people and programs do: each operation is a function on [`Operations`] that takes the [`Caller`](crate::caller::Caller) first,
+//! asks for the access that it needs, and answers with records or an [`OperationError`]. API, pages and the command line
+//! call the same ones.
+
+use std::sync::Arc;
+
+use quaywatch_core::Clock;
+use quaywatch_core::access::Policy;
+use quaywatch_core::doc::Problems;
+use quaywatch_store::{Store, StoreError};
+
+/// Everything that operations act on.
+#[derive(Clone)]
+pub struct Operations {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Operations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Operations").finish_non_exhaustive()
+    }
+}
+
+/// Why an operation was not done. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OperationError {
+    /// Nobody is recognised where somebody must be.
+    #[error("sign in, or send a token")]
+    Unauthenticated,
+    /// The caller's role or scopes are not enough.
+    #[error("this needs more access")]
+    Denied(Policy),
+    /// There is no such thing in the caller's account.
+    #[error("there is no {kind} `{id}`")]
+    NotFound {
+        /// `monitor`, `channel`, …
+        kind: &'static str,
+        /// As it was asked for.
+        id: String,
+    },
+    /// What was sent cannot be used; everything that is wrong is listed.
+    #[error("{0}")]
+    Invalid(Problems),
+    /// Something else is in the way: a name that is taken, an owner that is a file.
+    #[error("{message}")]
+    Conflict {
+        /// A stable word: `name_taken`, `managed_by_file`, …
+        code: &'static str,
+        /// In words, with the remedy.
+        message: String,
+    },
+    /// It was changed since the caller looked.
+    #[error("it was changed in the meantime: read it again")]
+    Changed,
+    /// The account's plan does not allow it.
+    #[error("the plan `{plan}` allows {limit} {allowed}")]
+    Limit {
+        /// Which limit: `max_urls`, `min_interval`, …
+        limit: &'static str,
+        /// The plan's name.
+        plan: String,
+        /// How much it allows, in words.
+        allowed: String,
+    },
+    /// Too often; when to try again.
+    #[error("too many attempts: try again in {} s", .0.as_secs().max(1))]
+    Throttled(std::time::Duration),
+    /// The server cannot do it now.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -8,6 +8,34 @@ use std::time::Duration;
 use crate::id::{AccountId, MonitorId};
 use crate::spec::{Addresses, Expectation, Handshake, Host, IpFamily, Pattern};
 
+/// Which of the targets that a monitor has had: the low bits of the spec's revision. It goes out with a job and comes
+/// back with every result, so that what was seen of an old target is never taken for a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Epoch(pub u16);
+
+impl Epoch {
+    /// Revisions apart by more than this cannot be told apart.
+    const FURTHEST: u32 = 1 << 15;
+
+    /// The epoch that begins with a revision.
+    #[must_use]
+    pub const fn of(revision: u32) -> Self {
+        Self(revision as u16)
+    }
+
+    /// The earliest that can be told from a revision: nothing of before counts as of another target.
+    #[must_use]
+    pub const fn long_before(revision: u32) -> Self {
+        Self::of(revision.saturating_sub(Self::FURTHEST - 1))
+    }
+
+    /// Whether it lies before another one.
+    #[must_use]
+    pub const fn is_before(self, other: Self) -> bool {
+        (self.0.wrapping_sub(other.0) as i16) < 0
+    }
+}
+
 /// One monitor as its runner sees it. Kept small: there may be a million.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
@@ -19,6 +47,8 @@ pub struct Job {
     pub host: Host,
     /// Which port.
     pub port: u16,
+    /// Which of the monitor's targets this is.
+    pub epoch: Epoch,
     /// How to look; shared by all monitors with the same settings.
     pub plan: Arc<Plan>,
 }
@@ -86,5 +116,21 @@ impl Plans {
     /// Forgets plans that nobody uses any more.
     pub fn sweep(&mut self) {
         self.0.retain(|plan| Arc::strong_count(plan) > 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_are_in_the_order_of_revisions_all_around() {
+        for revision in [0, 1, 7, 32_767, 32_768, 65_535, 65_536, u32::MAX - 1] {
+            let epoch = Epoch::of(revision);
+            assert!(epoch.is_before(Epoch::of(revision.wrapping_add(1))));
+            assert!(!epoch.is_before(epoch) && !Epoch::of(revision.wrapping_add(1)).is_before(epoch));
+            assert!(!epoch.is_before(Epoch::long_before(revision)), "{revision}");
+        }
+        assert_eq!(Epoch::long_before(5), Epoch(0));
     }
 }

@@ -4,6 +4,7 @@
 use crate::code::{ErrorCode, Verdict};
 use crate::evidence::Evidence;
 use crate::id::{LocationId, MonitorId};
+use crate::job::Epoch;
 use crate::time::Timestamp;
 
 /// Marks of a result, as bits; on disk in this shape.
@@ -44,6 +45,8 @@ pub struct CheckResult {
     pub slot: Timestamp,
     /// The place it ran from.
     pub location: LocationId,
+    /// Which of the monitor's targets was looked at.
+    pub epoch: Epoch,
     /// What it saw.
     pub code: ErrorCode,
     /// Marks.

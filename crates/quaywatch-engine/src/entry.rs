@@ -7,7 +7,7 @@ use std::sync::Arc;
 use quaywatch_core::judge::{Judge, Policy, Status};
 use quaywatch_core::spec::{Host, Kind};
 use quaywatch_core::{
-    AccountId, ChannelId, ErrorCode, Evidence, LocationId, MonitorId, MonitorSpec, ShardId, Timestamp,
+    AccountId, ChannelId, Epoch, ErrorCode, Evidence, LocationId, MonitorId, MonitorSpec, ShardId, Timestamp,
 };
 use quaywatch_store::records::{IncidentRecord, MonitorRecord};
 
@@ -29,6 +29,8 @@ pub(crate) struct Entry {
     /// The slot and place of the last result, to drop one that comes twice.
     pub(crate) last_slot: Timestamp,
     pub(crate) last_location: LocationId,
+    /// Since when it has its target: results of before say nothing of it.
+    pub(crate) epoch: Epoch,
     /// Its state is to be written some time, without hurry.
     pub(crate) lazy: bool,
     /// The earliest deadline that is entered for it.
@@ -43,6 +45,7 @@ impl Entry {
         Self {
             judge,
             policy,
+            epoch: Epoch::long_before(card.revision),
             card: Box::new(card),
             case: None,
             recent: Recent::default(),
@@ -54,6 +57,13 @@ impl Entry {
             lazy: false,
             deadline: NEVER,
         }
+    }
+}
+
+impl Entry {
+    /// It has another target from its present revision on.
+    pub(crate) const fn begin_epoch(&mut self) {
+        self.epoch = Epoch::of(self.card.revision);
     }
 }
 

@@ -162,6 +162,7 @@ mod tests {
             monitor: MonitorId(1),
             slot: Timestamp(0),
             location: LocationId::LOCAL,
+            epoch: quaywatch_core::Epoch::default(),
             code: *code,
             flags: ResultFlags::default(),
             syn_retransmits: 0,

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use quaywatch_core::judge::CloseReason;
-use quaywatch_core::{ChannelId, ErrorCode, MonitorId, Timestamp};
+use quaywatch_core::{ChannelId, CheckResult, ErrorCode, MonitorId, Timestamp};
 use quaywatch_notify::{Class, EventKind, Notice};
 use quaywatch_runner::Sight;
 use quaywatch_store::StoreError;
 use quaywatch_store::records::{BlindChange, DeliveryState};
 
-use crate::simulation::{Crash, START, World, channel, monitor};
+use crate::simulation::{Crash, START, World, channel, monitor, result};
 
 use ErrorCode::{Ok as Good, TcpRefused};
 
@@ -267,6 +267,62 @@ fn edits_reset_only_what_they_must() {
             |i: &&quaywatch_store::records::IncidentRecord| i.close_reason == Some(CloseReason::Superseded);
         assert_eq!(world.database.incidents.values().filter(superseded).count(), 1, "running: {running}");
     }
+}
+
+#[test]
+fn another_target_answers_for_nothing_that_was_seen_of_the_one_before() {
+    let moved = |port: u16, revision| {
+        let mut moved = monitor(1, |spec| {
+            let quaywatch_core::spec::Kind::Tcp(tcp) = &mut spec.kind;
+            tcp.port = port;
+            spec.consecutive_failures_before_alert = 1;
+        });
+        moved.revision = revision;
+        moved
+    };
+    let mut world = World::new(vec![moved(5432, 1)]);
+    world.run(60, down_for_good);
+    let old = world.epoch(MonitorId(1));
+    // Another name: what is on its way still counts. Another port: it does not.
+    let renamed = |revision| {
+        let mut renamed = moved(5433, revision);
+        renamed.spec = renamed.spec.replace("monitor 1", "other name");
+        renamed
+    };
+    world.apply(vec![moved(5433, 2)], vec![]);
+    let judged = world.stats.judged.read();
+    world.hand_in(CheckResult { epoch: old, ..result(MonitorId(1), world.now, TcpRefused) });
+    assert_eq!((world.stats.judged.read(), world.stats.outdated.read()), (judged, 1));
+    let new = world.epoch(MonitorId(1));
+    world.apply(vec![renamed(3)], vec![]);
+    world.hand_in(CheckResult { epoch: new, ..result(MonitorId(1), world.now, Good) });
+    assert_eq!((world.stats.judged.read(), world.stats.outdated.read()), (judged + 1, 1));
+    world.run(10, all_good);
+    assert_eq!(world.incidents(), [(1, Some(CloseReason::Superseded))]);
+    // And over a restart.
+    world.restart();
+    world.hand_in(CheckResult { epoch: new, ..result(MonitorId(1), world.now, Good) });
+    world.run(10, all_good);
+    assert_eq!(world.stats.outdated.read(), 1);
+}
+
+#[test]
+fn a_target_that_changed_while_we_were_off_answers_for_itself_alone() {
+    let mut world = World::new(vec![monitor(1, |spec| spec.consecutive_failures_before_alert = 1)]);
+    world.run(20, all_good);
+    let old = world.epoch(MonitorId(1));
+    let mut moved = monitor(1, |spec| {
+        let quaywatch_core::spec::Kind::Tcp(tcp) = &mut spec.kind;
+        tcp.port = 5433;
+        spec.consecutive_failures_before_alert = 1;
+    });
+    moved.revision = 2;
+    world.database.monitors.insert(moved.id, moved);
+    world.restart();
+    // An agent had it in its spool.
+    world.hand_in(CheckResult { epoch: old, ..result(MonitorId(1), world.now, TcpRefused) });
+    world.run(20, all_good);
+    assert_eq!((world.incidents().len(), world.stats.outdated.read()), (0, 1));
 }
 
 #[test]

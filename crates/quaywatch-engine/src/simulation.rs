@@ -8,7 +8,7 @@ use std::time::Duration;
 use quaywatch_core::judge::CloseReason;
 use quaywatch_core::spec::Host;
 use quaywatch_core::{
-    AccountId, Attempt as Dialled, BootTime, ChannelId, CheckResult, ErrorCode, Evidence, IncidentId,
+    AccountId, Attempt as Dialled, BootTime, ChannelId, CheckResult, Epoch, ErrorCode, Evidence, IncidentId,
     LocationId, MonitorId, MonitorSpec, ResultFlags, ShardId, Signal, Stage, Timestamp,
 };
 use quaywatch_notify::notice::ServerWords;
@@ -192,7 +192,7 @@ struct Process {
     judging: Judging,
     commits: Commits,
     lanes: Lanes,
-    jobs: BTreeSet<MonitorId>,
+    jobs: BTreeMap<MonitorId, Epoch>,
     next: BTreeMap<MonitorId, Timestamp>,
     answers: Option<Vec<(ShardId, Result<(), CommitFailed>)>>,
     ended: Vec<(quaywatch_core::DeliveryKey, Outcome)>,
@@ -259,6 +259,7 @@ pub(crate) fn result(monitor: MonitorId, slot: Timestamp, code: ErrorCode) -> Ch
         monitor,
         slot,
         location: LocationId::LOCAL,
+        epoch: Epoch::default(),
         code,
         flags: ResultFlags::default(),
         syn_retransmits: 0,
@@ -313,7 +314,7 @@ impl World {
         }
         let gap = self.database.last_commit.map_or(Duration::ZERO, |last| self.now.since(last));
         let clock_behind = self.database.last_commit.is_some_and(|last| last > self.now);
-        let mut jobs = BTreeSet::new();
+        let mut jobs = BTreeMap::new();
         for shard in ShardId::all() {
             let state = self.database.load(shard);
             let gone =
@@ -326,11 +327,10 @@ impl World {
                     Orphan { incident: incident.clone(), opening }
                 })
                 .collect();
-            jobs.extend(
-                judging.load(Loaded { state, orphans, gap, clock_behind }).iter().map(|job| job.monitor),
-            );
+            let loaded = judging.load(Loaded { state, orphans, gap, clock_behind });
+            jobs.extend(loaded.iter().map(|job| (job.monitor, job.epoch)));
         }
-        let next = jobs.iter().map(|id| (*id, next_slot(*id, self.now))).collect();
+        let next = jobs.keys().map(|id| (*id, next_slot(*id, self.now))).collect();
         self.process = Some(Process {
             judging,
             commits: Commits::default(),
@@ -390,7 +390,8 @@ impl World {
         for (monitor, at) in &mut process.next {
             if *at <= now {
                 let code = truth(*monitor, at.since(START).as_secs());
-                results.push(result(*monitor, *at, code));
+                let epoch = process.jobs[monitor];
+                results.push(CheckResult { epoch, ..result(*monitor, *at, code) });
                 *at = next_slot(*monitor, now);
             }
         }
@@ -481,6 +482,17 @@ impl World {
         &mut self.process.as_mut().expect("it runs").judging
     }
 
+    /// Which of its targets a monitor's checks look at.
+    pub(crate) fn epoch(&self, id: MonitorId) -> Epoch {
+        self.process.as_ref().expect("it runs").jobs[&id]
+    }
+
+    /// One more result, out of turn.
+    pub(crate) fn hand_in(&mut self, result: CheckResult) {
+        let (location, at) = (LocationId::LOCAL, self.now);
+        self.judging().batch(Batch { location, at, results: vec![result], sight: Vec::new() });
+    }
+
     pub(crate) fn sight(&mut self, sight: Sight) {
         let at = self.now;
         let batch = Batch { location: LocationId::LOCAL, at, results: Vec::new(), sight: vec![sight] };
@@ -491,7 +503,7 @@ impl World {
     pub(crate) fn rephase(&mut self) {
         let now = self.now;
         let process = self.process.as_mut().expect("it runs");
-        process.next = process.jobs.iter().map(|id| (*id, next_slot(*id, now))).collect();
+        process.next = process.jobs.keys().map(|id| (*id, next_slot(*id, now))).collect();
     }
 
     /// Follows an edit of the configured things.
@@ -514,7 +526,7 @@ impl World {
             self.runner_removed.push(id);
         }
         for job in jobs {
-            process.jobs.insert(job.monitor);
+            process.jobs.insert(job.monitor, job.epoch);
             process.next.entry(job.monitor).or_insert_with(|| next_slot(job.monitor, now));
         }
     }

@@ -14,6 +14,8 @@ pub struct EngineStats {
     pub duplicates: Counter,
     /// Results of monitors that are no longer here.
     pub strays: Counter,
+    /// Results of a target that their monitor no longer has.
+    pub outdated: Counter,
     /// Confirmed changes of status.
     pub transitions: Counter,
     /// Incidents opened since the start.

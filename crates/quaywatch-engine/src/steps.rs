@@ -172,6 +172,7 @@ mod tests {
             monitor: MonitorId(monitor),
             slot: Timestamp::from_secs(slot),
             location: LocationId::LOCAL,
+            epoch: quaywatch_core::Epoch::default(),
             code: ErrorCode::Ok,
             flags: ResultFlags::default(),
             syn_retransmits: 0,

@@ -111,6 +111,7 @@ fn job(number: u32, plan: &Arc<Plan>) -> Job {
         account: AccountId::DEFAULT,
         host: Host::Ip(IpAddr::from((0x0a00_0000 + number).to_be_bytes())),
         port: 5432,
+        epoch: quaywatch_core::Epoch::default(),
         plan: Arc::clone(plan),
     }
 }

@@ -71,6 +71,7 @@ fn job(id: i64, address: SocketAddr, plan: &Arc<Plan>) -> Job {
         account: AccountId::DEFAULT,
         host: Host::Ip(address.ip()),
         port: address.port(),
+        epoch: quaywatch_core::Epoch::default(),
         plan: Arc::clone(plan),
     }
 }

@@ -224,6 +224,7 @@ fn steps(
             monitor: *monitor,
             slot: Timestamp::from_millis(START_MS + base + phase),
             location: LocationId::LOCAL,
+            epoch: quaywatch_core::Epoch::default(),
             code: ErrorCode::Ok,
             flags: ResultFlags::default(),
             syn_retransmits: 0,

@@ -39,6 +39,7 @@ const COUNTERS: &[Of<Counter>] = &[
     ("quaywatch_late_results", "Results that came too late to be judged for alerts.", |s| &s.late),
     ("quaywatch_duplicate_results", "Results that were there already.", |s| &s.duplicates),
     ("quaywatch_stray_results", "Results of monitors that are gone.", |s| &s.strays),
+    ("quaywatch_outdated_results", "Results of targets that their monitors no longer have.", |s| &s.outdated),
     ("quaywatch_transitions", "Confirmed changes of status.", |s| &s.transitions),
     ("quaywatch_incidents_opened", "Incidents opened since the start.", |s| &s.incidents_opened),
     ("quaywatch_dropped_input", "Results dropped because the engine's queue was full.", |s| &s.dropped_input),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Addresses, Expectation, Handshake, IpFamily, Kind, MonitorSpec, Pattern, TcpSpec};
 use crate::id::{AccountId, LocationId, MonitorId};
-use crate::job::{Job, Plan, Plans};
+use crate::job::{Epoch, Job, Plan, Plans};
 use crate::judge::Policy;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -91,7 +91,7 @@ impl MonitorSpec {
         self.locations.len() == 1 && self.locations[0] == Self::LOCAL
     }
 
-    /// What the runner must know. Equal settings share one plan through `plans`.
+    /// What the runner must know, in the first epoch. Equal settings share one plan through `plans`.
     #[must_use]
     pub fn job(&self, id: MonitorId, account: AccountId, plans: &mut Plans) -> Job {
         let Kind::Tcp(tcp) = &self.kind;
@@ -107,7 +107,8 @@ impl MonitorSpec {
             send: tcp.send.clone(),
             expect: tcp.expect.clone(),
         };
-        Job { monitor: id, account, host: tcp.host.clone(), port: tcp.port, plan: plans.share(plan) }
+        let epoch = Epoch::default();
+        Job { monitor: id, account, host: tcp.host.clone(), port: tcp.port, epoch, plan: plans.share(plan) }
     }
 
     /// What the judge must know. `location` gives the number of a declared location; names it does not know (a

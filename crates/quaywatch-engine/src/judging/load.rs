@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quaywatch_core::judge::{CloseReason, Command, Input, Judge, Policy, Status};
 use quaywatch_core::spec::Host;
-use quaywatch_core::{Job, LocationId, MonitorId, MonitorSpec};
+use quaywatch_core::{Epoch, Job, LocationId, MonitorId, MonitorSpec};
 use quaywatch_notify::{EventKind, Notice};
 use quaywatch_store::records::{
     EventRecord, IncidentRecord, IntervalWrite, MonitorRecord, OutboxWrite, ShardState, StateWrite,
@@ -85,6 +85,9 @@ impl Judging {
         let stray = self.attach(&mut entry, incident, &extras);
         let (id, changed) = (record.id, known && extras.revision != record.revision);
         let reset = extras.identity != entry.card.identity;
+        if known && reset {
+            entry.begin_epoch();
+        }
         self.entries.put(Box::new(entry));
         if let Some(stray) = stray {
             self.close_stray(id, stray);
@@ -242,6 +245,7 @@ impl Judging {
     pub(super) fn job(&mut self, record: &MonitorRecord, spec: &MonitorSpec) -> Option<Job> {
         let entry = self.entries.get(record.id)?;
         let here = entry.policy.locations.contains(&LocationId::LOCAL) && !entry.card.paused;
-        here.then(|| spec.job(record.id, record.account, &mut self.plans))
+        let epoch = Epoch::of(record.revision);
+        here.then(|| Job { epoch, ..spec.job(record.id, record.account, &mut self.plans) })
     }
 }

@@ -128,6 +128,10 @@ impl Judging {
             self.stats.strays.inc();
             return;
         };
+        if result.epoch.is_before(entry.epoch) {
+            self.stats.outdated.inc();
+            return;
+        }
         if result.slot == entry.last_slot && result.location == entry.last_location {
             self.stats.duplicates.inc();
             return;

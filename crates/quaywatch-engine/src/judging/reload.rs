@@ -72,7 +72,10 @@ impl Judging {
                 entry.card.revision = card.revision;
                 self.entries.put(entry);
                 self.act(id, Input::Revised { reset });
-                self.entries.get_mut(id).into_iter().for_each(|entry| *entry.card = card.clone());
+                if let Some(entry) = self.entries.get_mut(id) {
+                    *entry.card = card;
+                    entry.begin_epoch();
+                }
             } else {
                 *entry.card = card;
                 self.entries.put(entry);
@@ -103,6 +106,9 @@ impl Judging {
         let reset = extras.identity != card.identity;
         let mut entry = Entry::new(judge, policy, card);
         entry.ordinal = extras.ordinal;
+        if known && reset {
+            entry.begin_epoch();
+        }
         super::schedule(&mut entry, &mut self.deadlines);
         self.entries.put(Box::new(entry));
         if known {

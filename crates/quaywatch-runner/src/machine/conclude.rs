@@ -292,6 +292,7 @@ impl Machine {
             monitor: self.roster.entry(key).id(),
             slot: self.timeline.slot(due),
             location: self.config.location,
+            epoch: self.roster.entry(key).epoch,
             code: seen.code,
             flags: if is_extra { flags.with(ResultFlags::RECHECK) } else { flags },
             syn_retransmits: seen.syn_retransmits,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use quaywatch_core::egress::EgressPolicy;
 use quaywatch_core::schedule::{Grid, Millis};
 use quaywatch_core::spec::Host;
-use quaywatch_core::{AccountId, Job, MonitorId, Plan};
+use quaywatch_core::{AccountId, Epoch, Job, MonitorId, Plan};
 
 use super::names::NameTable;
 use super::sharing::Sharing;
@@ -53,6 +53,8 @@ pub(super) struct Entry {
     pub(super) flight: u32,
     pub(super) account: u16,
     pub(super) port: u16,
+    /// Goes out with every result.
+    pub(super) epoch: Epoch,
     pub(super) stage: Stage,
     /// Slots in a row without a check, saturated.
     pub(super) skips: u8,
@@ -193,6 +195,7 @@ impl Roster {
             return Some(Placed { key, change: Change::New });
         };
         let change = self.compare(key, job, names);
+        self.entry_mut(key).epoch = job.epoch;
         if change == Change::Nothing {
             // Equal, but perhaps another copy: nothing to let go of.
             return Some(Placed { key, change });
@@ -253,6 +256,7 @@ impl Roster {
             flight: NONE,
             account: self.hold_account(job.account),
             port: job.port,
+            epoch: job.epoch,
             stage: Stage::Idle,
             skips: 0,
             failing: false,

@@ -160,6 +160,7 @@ pub(crate) fn ok(monitor: MonitorId, slot: i64, latency_us: u32) -> CheckResult 
         monitor,
         slot: at(slot),
         location: LocationId::LOCAL,
+        epoch: quaywatch_core::Epoch::default(),
         code: ErrorCode::Ok,
         flags: ResultFlags::default(),
         syn_retransmits: 0,

@@ -7,10 +7,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use quaywatch_core::schedule::{Grid, Millis};
-use quaywatch_core::{CheckResult, ErrorCode, Job, MonitorId, Plan, ResultFlags, Timestamp};
+use quaywatch_core::{CheckResult, Epoch, ErrorCode, Job, MonitorId, Plan, ResultFlags, Timestamp};
 
 use super::super::Order;
-use super::sim::{START, Sim, Target, codes, every, own_job, plan};
+use super::sim::{START, Sim, Target, codes, every, job, own_job, plan};
 
 #[test]
 fn a_hundred_thousand_monitors_start_without_a_burst_and_run_on_time() {
@@ -93,6 +93,35 @@ fn a_slot_that_falls_into_a_running_check_is_overlapped_and_no_result() {
     assert!((38..=40).contains(&sim.stats.overlapped.read()));
     assert_eq!(sim.stats.missed.read(), 0);
     assert!(sim.world().most_flying == 1, "never doubled");
+}
+
+#[test]
+fn every_result_says_which_target_it_is_of() {
+    let mut sim = Sim::new(|config| config.batch_after = Duration::from_millis(500));
+    let (old, new) = (Duration::from_millis(10), Duration::from_millis(20));
+    sim.target("10.1.1.1:5432", Target::Open(old));
+    sim.target("10.1.1.2:5432", Target::Open(new));
+    let plan = every(60);
+    let at = |host, epoch| Job { epoch: Epoch(epoch), ..job(1, host, &plan) };
+    let seen = |sim: &Sim| {
+        let seen = |result: &CheckResult| {
+            (result.epoch.0, result.latency_us.map(|us| Duration::from_micros(us.get().into())))
+        };
+        sim.results().iter().map(seen).collect::<Vec<_>>()
+    };
+    sim.add(vec![at("10.1.1.1", 1)]);
+    sim.order(Order::CheckNow(MonitorId(1)));
+    sim.run(Duration::from_millis(100));
+    assert_eq!(seen(&sim), [], "its result waits to leave");
+    sim.add(vec![at("10.1.1.2", 2)]);
+    sim.order(Order::CheckNow(MonitorId(1)));
+    sim.run_s(1);
+    assert_eq!(seen(&sim), [(1, Some(old)), (2, Some(new))]);
+    // A revision of something else.
+    sim.add(vec![at("10.1.1.2", 3)]);
+    sim.order(Order::CheckNow(MonitorId(1)));
+    sim.run_s(1);
+    assert_eq!(seen(&sim), [(3, Some(new))]);
 }
 
 #[test]

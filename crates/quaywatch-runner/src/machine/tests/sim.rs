@@ -12,7 +12,8 @@ use quaywatch_core::health::{Family, Look};
 use quaywatch_core::schedule::Moment;
 use quaywatch_core::spec::{Addresses, Expectation, Handshake, Host, IpFamily};
 use quaywatch_core::{
-    AccountId, Attempt, BootTime, CheckResult, ErrorCode, Job, LocationId, MonitorId, Plan, Signal, Timestamp,
+    AccountId, Attempt, BootTime, CheckResult, Epoch, ErrorCode, Job, LocationId, MonitorId, Plan, Signal,
+    Timestamp,
 };
 use quaywatch_net::{Answer, Descriptors};
 
@@ -354,7 +355,8 @@ pub(super) fn plan(interval: Duration) -> Plan {
 /// A monitor of `host`, an address or a name.
 pub(super) fn job(id: i64, host: &str, plan: &Arc<Plan>) -> Job {
     let host = host.parse().map_or_else(|_| Host::Name(host.into()), Host::Ip);
-    Job { monitor: MonitorId(id), account: AccountId::DEFAULT, host, port: 5432, plan: Arc::clone(plan) }
+    let (monitor, epoch) = (MonitorId(id), Epoch::default());
+    Job { monitor, account: AccountId::DEFAULT, host, port: 5432, epoch, plan: Arc::clone(plan) }
 }
 
 /// A monitor with an address of its own: a /24 for every 200.

@@ -121,13 +121,7 @@ impl Evidence {
     /// Whether `other` tells nothing new beside `self`: the same stage, code, address and signal.
     #[must_use]
     pub fn tells_the_same_as(&self, other: &Self) -> bool {
-        let key = |e: &Self| {
-            (
-                e.stage,
-                e.deciding().map(|a| (a.stage, a.error_code, a.address, a.signal, a.icmp)),
-                e.detail.clone(),
-            )
-        };
-        key(self) == key(other)
+        let decided = |e: &Self| e.deciding().map(|a| (a.stage, a.error_code, a.address, a.signal, a.icmp));
+        self.stage == other.stage && decided(self) == decided(other) && self.detail == other.detail
     }
 }

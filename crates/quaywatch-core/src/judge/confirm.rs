@@ -131,6 +131,17 @@ impl Place {
         }
     }
 
+    /// Down (or slow), and nothing counted towards the end of it: one more failure changes nothing but the count of
+    /// failed checks.
+    pub(super) fn is_failing_steadily(&self) -> bool {
+        matches!(self.vote, Vote::Down | Vote::Slow)
+            && !self.stale
+            && self.oks == 0
+            && self.blocks == 0
+            && matches!(self.sight, Sight::Clear)
+            && self.last_slot.is_set()
+    }
+
     /// What a fresh location says to the quorum; `None` from a stale one.
     pub(super) const fn fresh_vote(&self) -> Option<Vote> {
         if self.stale { None } else { Some(self.vote) }

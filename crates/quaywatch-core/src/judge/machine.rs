@@ -5,7 +5,7 @@ use super::degraded::{Finding, over_threshold};
 use super::flap::Flaps;
 use super::freshness::is_late;
 use super::incident::Incident;
-use super::moment::Moment;
+use super::moment::{Moment, millis};
 use super::places::{NOWHERE, Places};
 use super::quorum;
 use super::timeline::{Change, Open};
@@ -181,11 +181,35 @@ impl Judge {
     }
 
     /// Whether something changed since the last call that must survive a restart. What may be lost in a crash: the
-    /// last slots (a restart begins anew with freshness) and a few of the failed checks of a long outage.
+    /// last slots (a restart begins anew with freshness), and how many checks failed since the state was written
+    /// (see [`Judge::reckon`]).
     pub const fn take_dirty(&mut self) -> bool {
         let dirty = self.dirty;
         self.dirty = false;
         dirty
+    }
+
+    /// After the state was read back: counts the failed checks since it was written. An outage that goes on writes
+    /// nothing, so that a minute in which everything is down costs no more than a good one; but then each location
+    /// that was down at the last write has failed at every slot up to `until`, the last moment of the process
+    /// before, or its recovery would have been written.
+    pub fn reckon(&mut self, policy: &Policy, until: Timestamp) {
+        let interval = millis(policy.check_interval).max(1).unsigned_abs();
+        let until = Moment::of(until);
+        if self.paused {
+            return;
+        }
+        for place in self.places.all_mut() {
+            if !place.is_failing_steadily() {
+                continue;
+            }
+            let slots = u32::try_from(until.since(place.last_slot) / interval).unwrap_or(u32::MAX);
+            if slots > 0 {
+                self.bad_checks = self.bad_checks.saturating_add(slots);
+                place.last_slot = place.last_slot.plus(policy.check_interval.saturating_mul(slots));
+                self.dirty = true;
+            }
+        }
     }
 
     /// Takes one input. For a result, `now` is when it is judged; the caller hands over all results that it has
@@ -354,7 +378,6 @@ impl Judge {
         match finding {
             Finding::Slow(_) | Finding::Failed(_) => {
                 self.bad_checks = self.bad_checks.saturating_add(1);
-                self.dirty |= is_milestone(self.bad_checks);
             }
             Finding::Good => {
                 let calm = |place: &Place| place.fails == 0 && place.slows == 0 && place.vote != Vote::Down;
@@ -430,10 +453,4 @@ impl Status {
             Self::Down => 2,
         }
     }
-}
-
-/// Numbers with at most three leading bits set: a count that is stored only at these is at most an eighth behind,
-/// and a long outage does not write its state at every check.
-const fn is_milestone(count: u32) -> bool {
-    count < 8 || count.trailing_zeros() + 3 >= 32 - count.leading_zeros()
 }

@@ -235,7 +235,7 @@ pub enum Command {
         code: ErrorCode,
         /// The monitor has never been up.
         never_up: bool,
-        /// Failed (or slow) checks so far. After a crash up to an eighth may be missing.
+        /// Failed (or slow) checks so far; over a restart, as [`Judge::reckon`] counts them.
         failed_checks: u32,
     },
     /// Its cause or severity changed.

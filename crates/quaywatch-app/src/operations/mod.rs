@@ -2,6 +2,22 @@
 //! asks for the access that it needs, and answers with records or an [`OperationError`]. API, pages and the command line
 //! call the same ones.
 
+// What is looked at, and who is told. What is watched stands in a block of its own.
+pub mod account;
+pub mod at;
+pub mod audit;
+pub mod channels;
+pub mod incidents;
+pub mod intervals;
+pub mod latency;
+pub mod locations;
+pub mod page;
+pub mod presets;
+pub(crate) mod refuse;
+pub mod results;
+pub mod transitions;
+pub mod uptime;
+
 use std::sync::Arc;
 
 use quaywatch_core::Clock;

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use quaywatch_core::judge::{Judge, Policy, Status};
 use quaywatch_core::spec::{Host, Kind};
 use quaywatch_core::{
-    AccountId, ChannelId, Epoch, ErrorCode, Evidence, LocationId, MonitorId, MonitorSpec, ShardId, Timestamp,
+    AccountId, ChannelId, CheckResult, Epoch, ErrorCode, Evidence, LocationId, MonitorId, MonitorSpec,
+    ShardId, Timestamp,
 };
 use quaywatch_store::records::{IncidentRecord, MonitorRecord};
+use smallvec::SmallVec;
 
+use crate::proof::Proof;
 use crate::rng::Fingerprint;
 use crate::routes::RouteId;
 
@@ -151,7 +154,26 @@ pub(crate) fn identity(spec: &MonitorSpec) -> u64 {
 pub(crate) struct Case {
     pub(crate) open: Option<Open>,
     /// The last failure by location; almost always one.
-    pub(crate) failing: Vec<Failing>,
+    pub(crate) failing: SmallVec<[Failing; 1]>,
+}
+
+impl Case {
+    /// Takes a failure that tells nothing new, and says so; any other stays with the caller. This is the common case
+    /// while much is down, so it asks for no memory.
+    pub(crate) fn repeats(&mut self, result: &CheckResult, evidence: &mut Option<Box<Evidence>>) -> bool {
+        let again = |failing: &&mut Failing| {
+            failing.location == result.location
+                && failing.code == result.code
+                && evidence.as_ref().is_some_and(|evidence| failing.proof.tells_the_same_as(evidence))
+        };
+        let Some(failing) = self.failing.iter_mut().find(again) else { return false };
+        if let Some(evidence) = evidence.take() {
+            failing.proof = Proof::pack(evidence);
+        }
+        failing.slot = result.slot;
+        failing.stored = false;
+        true
+    }
 }
 
 /// An open incident.
@@ -171,7 +193,7 @@ pub(crate) struct Failing {
     pub(crate) location: LocationId,
     pub(crate) slot: Timestamp,
     pub(crate) code: ErrorCode,
-    pub(crate) evidence: Box<Evidence>,
+    pub(crate) proof: Proof,
     /// Whether this very evidence is stored.
     pub(crate) stored: bool,
 }
@@ -274,6 +296,7 @@ mod tests {
     fn an_entry_stays_small() {
         assert!(size_of::<Entry>() <= 288, "{}", size_of::<Entry>());
         assert!(size_of::<Card>() <= 104, "{}", size_of::<Card>());
+        assert!(size_of::<Case>() <= 208, "{}", size_of::<Case>());
     }
 
     #[test]

@@ -12,6 +12,8 @@
 
 mod commits;
 mod config;
+#[cfg(test)]
+mod constancy;
 mod deadlines;
 mod delivery;
 mod engine;
@@ -26,6 +28,7 @@ mod jobs;
 mod judging;
 #[cfg(test)]
 mod promises;
+mod proof;
 mod rng;
 mod routes;
 #[cfg(test)]

@@ -46,6 +46,8 @@ pub(crate) struct Database {
     pub(crate) intervals: Vec<IntervalWrite>,
     pub(crate) results: BTreeSet<(MonitorId, Timestamp)>,
     pub(crate) last_commit: Option<Timestamp>,
+    /// Rows written so far that are no results.
+    pub(crate) rows: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -58,6 +60,13 @@ pub(crate) struct Row {
 
 impl Database {
     fn apply(&mut self, step: &ShardStep) {
+        self.rows += step.states.len()
+            + step.intervals.len()
+            + step.incidents.len()
+            + step.events.len()
+            + step.evidence.len()
+            + step.outbox.len()
+            + step.inputs.len();
         for state in &step.states {
             self.states.insert(state.monitor, state.clone());
         }

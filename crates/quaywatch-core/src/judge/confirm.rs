@@ -139,7 +139,6 @@ impl Place {
             && self.oks == 0
             && self.blocks == 0
             && matches!(self.sight, Sight::Clear)
-            && self.last_slot.is_set()
     }
 
     /// What a fresh location says to the quorum; `None` from a stale one.

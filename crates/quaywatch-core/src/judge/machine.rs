@@ -203,12 +203,11 @@ impl Judge {
             if !place.is_failing_steadily() {
                 continue;
             }
-            let slots = u32::try_from(until.since(place.last_slot) / interval).unwrap_or(u32::MAX);
-            if slots > 0 {
-                self.bad_checks = self.bad_checks.saturating_add(slots);
-                place.last_slot = place.last_slot.plus(policy.check_interval.saturating_mul(slots));
-                self.dirty = true;
-            }
+            let slots = u32::try_from(until.since(place.seen_at) / interval).unwrap_or(u32::MAX);
+            self.bad_checks = self.bad_checks.saturating_add(slots);
+            place.seen_at = place.seen_at.plus(policy.check_interval.saturating_mul(slots));
+            // Written in any case, so that the time in which no process ran is not counted after the next one.
+            self.dirty = true;
         }
     }
 

@@ -12,6 +12,7 @@ use super::snapshot::Happening;
 use super::{Judging, schedule};
 use crate::entry::{Case, Entry, Failing, Open};
 use crate::envelope::{self, Extras};
+use crate::proof::Proof;
 
 /// A failed check's place, slot, code and proof.
 pub(super) type Failure = (LocationId, Timestamp, ErrorCode, Box<Evidence>);
@@ -60,7 +61,7 @@ impl Judging {
             self.steps.decide(id.shard()).states.push(state(&entry));
         } else if dirty && !entry.lazy {
             entry.lazy = true;
-            self.lazy.push_back(id);
+            self.lazy.push(id);
         }
         if entry.case.as_ref().is_some_and(|case| case.open.is_none() && case.failing.is_empty()) {
             entry.case = None;
@@ -278,7 +279,7 @@ impl Judging {
         let known = case.failing.iter().position(|failing| failing.location == location);
         let repeated = known.is_some_and(|at| {
             let last = &case.failing[at];
-            last.code == code && last.evidence.tells_the_same_as(&evidence)
+            last.code == code && last.proof.tells_the_same_as(&evidence)
         });
         if repeated {
             self.stats.evidence_repeated.inc();
@@ -289,7 +290,7 @@ impl Judging {
             let record = EvidenceRecord { monitor, location, slot, code, incident, evidence };
             self.steps.quietly(monitor.shard()).evidence.push(record);
         }
-        let failing = Failing { location, slot, code, evidence, stored: !repeated };
+        let failing = Failing { location, slot, code, proof: Proof::pack(evidence), stored: !repeated };
         match known {
             Some(at) => case.failing[at] = failing,
             None => case.failing.push(failing),
@@ -310,7 +311,7 @@ impl Judging {
                 slot: failing.slot,
                 code: failing.code,
                 incident,
-                evidence: Evidence::clone(&failing.evidence),
+                evidence: failing.proof.evidence(),
             });
         }
     }

@@ -11,6 +11,7 @@ use quaywatch_notify::{EventKind, Notice};
 use quaywatch_store::records::{
     EventRecord, IncidentRecord, IntervalWrite, MonitorRecord, OutboxWrite, ShardState, StateWrite,
 };
+use smallvec::SmallVec;
 
 use super::Judging;
 use crate::entry::{Card, Case, Entry, Open};
@@ -77,7 +78,10 @@ impl Judging {
         let spec = self.read_spec(record)?;
         let (policy, card) = (self.policy(&spec), self.card(record, &spec));
         let known = state.is_some();
-        let (judge, extras) = self.revive(record.id, state, incident.as_ref());
+        let (mut judge, extras) = self.revive(record.id, state, incident.as_ref());
+        if known {
+            judge.reckon(&policy, self.now - gap);
+        }
         let mut entry = Entry::new(judge, policy, card);
         entry.ordinal = extras.ordinal;
         entry.last_ok_at = extras.last_ok_at;
@@ -140,7 +144,7 @@ impl Judging {
         self.stats.incidents_open.add(1);
         let (status, never_up) = (entry.judge.status(), entry.judge.is_never_up());
         let open = Open { record, told: extras.told.clone(), status, never_up };
-        entry.case = Some(Box::new(Case { open: Some(open), failing: Vec::new() }));
+        entry.case = Some(Box::new(Case { open: Some(open), failing: SmallVec::new() }));
         None
     }
 

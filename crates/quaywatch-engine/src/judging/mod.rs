@@ -5,13 +5,14 @@
 //! crash between any two of them, can be played in a test.
 
 mod decide;
+mod lazy;
 mod load;
 mod own;
 mod reload;
 mod sight;
 mod snapshot;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,8 +37,6 @@ pub(crate) use reload::Reload;
 pub(crate) use sight::TOLD_AFTER;
 use snapshot::Words;
 
-/// The most states that one group writes without a decision behind them: a few milliseconds of the store's writer.
-const LAZY_STATES: usize = 4_000;
 /// Agents' results that are older than this at their arrival are recorded, not judged.
 const LATE: Duration = Duration::from_secs(120);
 
@@ -55,7 +54,7 @@ pub(crate) struct Judging {
     commands: Vec<Command>,
     rechecks: Vec<(MonitorId, Timestamp)>,
     /// Monitors whose states are to be written without hurry.
-    lazy: VecDeque<MonitorId>,
+    lazy: lazy::Lazy,
     blind: BTreeMap<LocationId, sight::Blindness>,
     blind_changes: Vec<BlindChange>,
     /// Sealed states of monitors in the bin, should one come back.
@@ -78,7 +77,7 @@ impl Judging {
             rng: Rng::new(config.seed),
             commands: Vec::new(),
             rechecks: Vec::new(),
-            lazy: VecDeque::new(),
+            lazy: lazy::Lazy::default(),
             blind: BTreeMap::new(),
             blind_changes: Vec::new(),
             bin: HashMap::new(),
@@ -154,14 +153,24 @@ impl Judging {
             self.now,
             &mut self.commands,
         );
-        let evidence = result.evidence.take();
+        let mut evidence = result.evidence.take();
         let good = result.code == ErrorCode::Ok && !is_slow(&entry.policy, latency_us);
         if good {
             entry.last_ok_at = result.slot;
             entry.last_ok_us = latency_us.unwrap_or(0);
         }
         let dirty = entry.judge.take_dirty();
-        let steady = self.commands.is_empty() && !dirty && evidence.is_none() && entry.case.is_none();
+        let steady = self.commands.is_empty()
+            && !dirty
+            && match (&mut entry.case, &evidence) {
+                (None, None) => true,
+                (Some(case), Some(_)) if result.code.verdict() != Verdict::Unknown => {
+                    let repeated = case.repeats(&result, &mut evidence);
+                    self.stats.evidence_repeated.add(u64::from(repeated));
+                    repeated
+                }
+                (Some(_) | None, Some(_)) | (Some(_), None) => false,
+            };
         if !steady {
             let failure = evidence.map(|evidence| (result.location, result.slot, result.code, evidence));
             self.unsteady(result.monitor, before, latency_us, failure, dirty);
@@ -250,8 +259,7 @@ impl Judging {
 
     /// Puts states that wait without hurry into the group that is about to close; `all` at the end of the server.
     pub(crate) fn add_lazy_states(&mut self, all: bool) {
-        let count = if all { self.lazy.len() } else { self.lazy.len().min(LAZY_STATES) };
-        for id in self.lazy.drain(..count) {
+        for id in self.lazy.take(all) {
             if let Some(entry) = self.entries.get_mut(id).filter(|entry| entry.lazy) {
                 entry.lazy = false;
                 self.steps.quietly(id.shard()).states.push(decide::state(entry));

@@ -163,7 +163,7 @@ impl Judging {
         // The state names the revision it was judged by, so it is written even if the judge itself did not change.
         if let Some(entry) = self.entries.get_mut(id).filter(|entry| !entry.lazy) {
             entry.lazy = true;
-            self.lazy.push_back(id);
+            self.lazy.push(id);
         }
     }
 

@@ -101,12 +101,12 @@ impl Words {
             notice.incident = Some(incident(open, at));
             notice.links = self.links(entry, open);
         }
-        let failing = case.map_or(&[][..], |case| &case.failing);
+        let failing = case.map_or(&[][..], |case| &case.failing[..]);
         notice.evidence = failing
             .iter()
-            .map(|f| EvidenceWords::of(&self.place(f.location), f.slot, f.code, &f.evidence))
+            .map(|f| EvidenceWords::of(&self.place(f.location), f.slot, f.code, &f.proof.evidence()))
             .collect();
-        let address = failing.iter().find_map(|f| f.evidence.deciding()).map(|attempt| attempt.address.ip());
+        let address = failing.iter().find_map(|f| f.proof.address()).map(|address| address.ip());
         notice.target =
             Some(TargetWords { host, port: card.port, address: address.map(|ip| ip.to_string()) });
         notice.latency = latency(&entry.policy, happening);

@@ -12,6 +12,7 @@ pub mod intervals;
 pub mod latency;
 pub mod locations;
 pub mod page;
+mod past;
 pub mod presets;
 pub(crate) mod refuse;
 pub mod results;

@@ -83,6 +83,20 @@ impl Summary {
         Some((middle.round() as u32).clamp(self.min_us, self.max_us))
     }
 
+    /// Adds latencies whose checks are counted elsewhere.
+    pub fn add_latencies(&mut self, latencies_us: &[u32]) {
+        for us in latencies_us.iter().copied().filter(|us| *us != 0) {
+            let one = Self {
+                min_us: us,
+                max_us: us,
+                sum_us: u64::from(us),
+                histogram: vec![(bucket(us), 1)],
+                ..Self::default()
+            };
+            self.merge(&one);
+        }
+    }
+
     /// Adds another's sums.
     pub fn merge(&mut self, other: &Self) {
         let had_latencies = self.max_us != 0;
@@ -295,6 +309,10 @@ mod tests {
             let mut merged = of_a.clone();
             merged.merge(&of_b);
             prop_assert_eq!(&merged, &of_both);
+            let mut grown = Summary { up: of_both.up - of_a.up, ..Summary::default() };
+            grown.add_latencies(&b.iter().map(|row| row.latency_us).collect::<Vec<_>>());
+            grown.merge(&of_a);
+            prop_assert_eq!(&grown, &of_both);
             prop_assert_eq!(decode_one(&encode_one(&of_both, 5), 5), Ok(of_both));
             let hours = vec![(0, of_a), (23, of_b)];
             prop_assert_eq!(decode_hours(&encode_hours(&hours, 5), 5), Ok(hours));

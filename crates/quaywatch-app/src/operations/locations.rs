@@ -1,8 +1,11 @@
 //! Places from which monitors are checked.
 
-use quaywatch_core::{ErrorCode, LocationId, Timestamp};
+use std::time::Duration;
 
-use super::refuse::not_built;
+use quaywatch_core::access::{Level, Policy, Resource};
+use quaywatch_core::{ErrorCode, LocationId, Timestamp};
+use quaywatch_store::records::Window;
+
 use super::{OperationError, Operations};
 use crate::caller::Caller;
 
@@ -23,7 +26,19 @@ impl Operations {
     /// # Errors
     /// Where the caller may not.
     pub async fn list_locations(&self, caller: &Caller) -> Result<Vec<LocationView>, OperationError> {
-        let _ = caller;
-        Err(not_built())
+        caller.require(Policy::new(Resource::Locations, Level::Look))?;
+        let now = self.clock.now();
+        let moment = Window { from: now, to: now + Duration::from_micros(1) };
+        let blind = self.store.account(caller.account).blind(moment).await?;
+        let of = |id: LocationId| blind.iter().find(|row| row.location == id && row.to.is_none());
+        let places = self.places().await?;
+        Ok(places
+            .iter()
+            .map(|(id, name)| LocationView {
+                id,
+                name: name.clone(),
+                blind: of(id).map(|row| (row.from, row.code)),
+            })
+            .collect())
     }
 }

@@ -19,18 +19,66 @@ pub mod results;
 pub mod transitions;
 pub mod uptime;
 
+// What is watched.
+pub mod apply;
+pub mod bin;
+pub mod bulk;
+pub(crate) mod changes;
+pub mod export;
+pub mod groups;
+pub mod monitors;
+pub mod plans;
+pub mod settings;
+pub mod tags;
+pub mod test;
+pub mod urls;
+
 use std::sync::Arc;
 
 use quaywatch_core::Clock;
 use quaywatch_core::access::Policy;
 use quaywatch_core::doc::Problems;
-use quaywatch_store::{Store, StoreError};
+use quaywatch_engine::Engine;
+use quaywatch_store::{AccountStore, Store, StoreError};
 
-/// Everything that operations act on.
+use crate::caller::Caller;
+use changes::Changes;
+use settings::Settings;
+
+/// Everything that operations act on. Cheap to clone.
 #[derive(Clone)]
 pub struct Operations {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The one place where what is watched and who is told are changed.
+    pub(crate) changes: Arc<Changes>,
+    /// What the server's file says, as far as operations need it.
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) tests: Arc<test::Tests>,
+}
+
+impl Operations {
+    /// Operations on a store, at first without an engine: what is changed is written, and judged by nobody.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Arc<Settings>) -> Self {
+        let changes = Arc::new(Changes::new(Arc::clone(&store)));
+        Self { store, clock, changes, settings, tests: Arc::default() }
+    }
+
+    /// From now on `engine` follows what is changed, and is asked for what it has in memory.
+    pub fn attach(&self, engine: Arc<Engine>) {
+        self.changes.attach(engine);
+    }
+
+    /// The engine, where one runs.
+    pub(crate) fn engine(&self) -> Option<Arc<Engine>> {
+        self.changes.engine()
+    }
+
+    /// The caller's things.
+    pub(crate) fn account(&self, caller: &Caller) -> Arc<dyn AccountStore> {
+        self.store.account(caller.account)
+    }
 }
 
 impl std::fmt::Debug for Operations {

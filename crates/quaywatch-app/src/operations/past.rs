@@ -33,10 +33,7 @@ impl Operations {
     pub(super) async fn watched(&self, caller: &Caller, id: MonitorId) -> Result<Watched, OperationError> {
         let store = self.store.account(caller.account);
         let record = monitor(&*store, id).await?.ok_or_else(|| not_found("monitor", id))?;
-        let spec = MonitorSpec::from_canonical(&record.spec).map_err(|error| StoreError::Damaged {
-            table: "monitor",
-            detail: format!("the spec of {id}: {error}"),
-        })?;
+        let spec = spec(&record)?;
         Ok(Watched { store, record, spec, places: self.places().await?, now: self.clock.now() })
     }
 
@@ -52,6 +49,14 @@ pub(super) async fn monitor(
     id: MonitorId,
 ) -> Result<Option<MonitorRecord>, StoreError> {
     Ok(store.monitors().await?.into_iter().find(|monitor| monitor.id == id))
+}
+
+/// The spec of a stored monitor.
+pub(super) fn spec(record: &MonitorRecord) -> Result<MonitorSpec, StoreError> {
+    MonitorSpec::from_canonical(&record.spec).map_err(|error| StoreError::Damaged {
+        table: "monitor",
+        detail: format!("the spec of {}: {error}", record.id),
+    })
 }
 
 /// Locations by number.

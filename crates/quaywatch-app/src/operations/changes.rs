@@ -1,0 +1,63 @@
+//! The one place where configured things change: written to the store, then followed by the engine, in one order for
+//! both, so that what the store holds and what is watched agree.
+//!
+//! Changes take turns. A turn is short: large changes come in pieces, so that nobody's small one waits for all of
+//! somebody's hundred thousand.
+
+use std::sync::{Arc, OnceLock};
+
+use quaywatch_core::{AccountId, Timestamp};
+use quaywatch_engine::Engine;
+use quaywatch_store::records::{Applied, ChangeSet};
+use quaywatch_store::{Store, StoreError};
+use tokio::sync::{Mutex, MutexGuard};
+
+/// Writes changes and tells the engine.
+pub(crate) struct Changes {
+    store: Arc<dyn Store>,
+    engine: OnceLock<Arc<Engine>>,
+    turn: Mutex<()>,
+}
+
+impl Changes {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, engine: OnceLock::new(), turn: Mutex::new(()) }
+    }
+
+    /// From now on `engine` follows.
+    pub(crate) fn attach(&self, engine: Arc<Engine>) {
+        // A second engine on one store is not a thing that a server does.
+        let _ = self.engine.set(engine);
+    }
+
+    pub(crate) fn engine(&self) -> Option<Arc<Engine>> {
+        self.engine.get().cloned()
+    }
+
+    /// Waits for its turn: what is read of the store while it lasts stays true until it is written.
+    pub(crate) async fn turn(&self) -> Turn<'_> {
+        Turn { changes: self, _guard: self.turn.lock().await }
+    }
+}
+
+/// The right to change, one at a time.
+pub(crate) struct Turn<'c> {
+    changes: &'c Changes,
+    _guard: MutexGuard<'c, ()>,
+}
+
+impl Turn<'_> {
+    /// Writes a change and returns when the engine follows it.
+    pub(crate) async fn apply(
+        &self,
+        account: AccountId,
+        set: ChangeSet,
+        at: Timestamp,
+    ) -> Result<Applied, StoreError> {
+        let applied = self.changes.store.account(account).apply(set, at).await?;
+        if let Some(engine) = self.changes.engine() {
+            engine.reload(applied.clone()).await?;
+        }
+        Ok(applied)
+    }
+}

@@ -20,13 +20,21 @@ pub struct Caller {
     pub access: Access,
     /// From where, for the audit log; `None` on the server's own host.
     pub address: Option<IpAddr>,
+    /// In which request, for the audit log and the request's own log line.
+    pub request_id: Option<Box<str>>,
 }
 
 impl Caller {
     /// The command line on the server's own host: whoever may read the data directory owns what is in it.
     #[must_use]
     pub const fn host(uid: u32, account: AccountId) -> Self {
-        Self { account, actor: Actor::Host(uid), access: Access::Role(Role::Owner), address: None }
+        Self {
+            account,
+            actor: Actor::Host(uid),
+            access: Access::Role(Role::Owner),
+            address: None,
+            request_id: None,
+        }
     }
 
     /// Goes on only where the caller may.

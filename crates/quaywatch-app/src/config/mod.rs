@@ -8,6 +8,7 @@ mod budget;
 mod channels;
 mod diff;
 mod file;
+pub mod plans;
 pub mod reference;
 mod render;
 mod secrets;
@@ -23,6 +24,7 @@ use quaywatch_core::spec::Defaults;
 use quaywatch_store::records::AcceptedConfig;
 
 pub use channels::ChannelConfig;
+pub(crate) use channels::{ClearChannel, read_clear};
 pub use diff::diff;
 pub use file::{Outside, data_dir, hash, read, read_known, read_with};
 pub use render::{Look, render};

@@ -11,6 +11,7 @@ use quaywatch_core::spec::MonitorSpec;
 use quaywatch_core::spec::values::At;
 use quaywatch_store::records::Retention;
 
+use super::plans::Plans;
 use super::secrets::{Sources, is_reference};
 use super::settings::{EGRESS, METRICS, RETENTION, SERVER, TARGET_BUDGET, section};
 
@@ -45,6 +46,8 @@ pub struct Server {
     pub target_per_port: u32,
     /// Connections a second to one address.
     pub target_per_address: u32,
+    /// What accounts may have.
+    pub plans: Plans,
 }
 
 /// How log lines look.
@@ -74,6 +77,7 @@ impl Default for Server {
             metrics_token: None,
             target_per_port: 20,
             target_per_address: 100,
+            plans: Plans::default(),
         }
     }
 }
@@ -110,9 +114,15 @@ impl Server {
             }),
             "metrics" => server.metrics(at, sources, p),
             "target_budget" => server.target_budget(at, p),
+            "plans" => server.plans.read(at, p),
+            "default_plan" => {}
             other => unreachable!("`{other}` is in the table but nobody reads it"),
         });
         server.egress = EgressPolicy::new(server.accounts, allow, deny);
+        if let Some(named) = node.get("default_plan").filter(|node| !node.is_null()) {
+            let at = At { node: named, path: path.key("default_plan"), key: "default_plan" };
+            server.plans.read_default(&at, problems);
+        }
         server
     }
 
@@ -144,7 +154,7 @@ const LEVELS: [(&str, &str); 5] =
     [("error", "error"), ("warn", "warn"), ("info", "info"), ("debug", "debug"), ("trace", "trace")];
 
 /// A whole number that may be larger than a port.
-fn count(at: &At<'_, '_>, problems: &mut Problems, least: u32, most: u32) -> Option<u32> {
+pub(super) fn count(at: &At<'_, '_>, problems: &mut Problems, least: u32, most: u32) -> Option<u32> {
     let number =
         at.scalar().and_then(|(text, _)| text.parse::<u32>().ok()).filter(|n| (least..=most).contains(n));
     if number.is_none() {

@@ -86,6 +86,24 @@ pub const SERVER: &[Setting] = &[
     setting("egress", "mapping", "", "Which addresses may be dialled."),
     setting("metrics", "mapping", "", "What `/metrics` shows and to whom."),
     setting("target_budget", "mapping", "", "How often one target may be dialled."),
+    setting("plans", "mapping of plans by name", "none", "What accounts may have."),
+    setting(
+        "default_plan",
+        "name of a plan",
+        "no limits",
+        "The plan of accounts that none names: also of the first, on a server with one owner.",
+    ),
+];
+
+/// One plan under `server.plans:`
+pub const PLAN: &[Setting] = &[
+    setting("max_urls", "number", "no limit", "Monitors; those of every kind count the same."),
+    setting("min_interval", "duration", "no limit", "The shortest `check_interval`."),
+    setting("locations", "list of locations", "all", "From where monitors may be checked."),
+    setting("channels", "number", "no limit", "Channels."),
+    setting("retention", "duration", "the server's", "How far back raw results are shown."),
+    setting("status_pages", "number", "no limit", "Status pages."),
+    setting("accounts", "list of accounts", "none", "Who has this plan, by name."),
 ];
 
 /// `server.retention:`

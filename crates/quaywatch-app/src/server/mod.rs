@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config, LogFormat, Look};
 use crate::observe::{ConfigState, EngineSource, Observatory, RunnerSource, StoreSource};
+use crate::operations::Operations;
+use crate::operations::settings::Settings;
 use choose::{Choice, File, Refused};
 use parts::Parts;
 use watch::{FileWatch, LOOK_EVERY};
@@ -73,6 +75,7 @@ pub struct Server {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     observatory: Arc<Observatory>,
+    operations: Operations,
     file: Option<PathBuf>,
     /// The file as it was before it was read, so that no change is missed while the server starts.
     watch: Option<FileWatch>,
@@ -118,10 +121,13 @@ impl Server {
         }
         let observatory = Arc::new(Observatory::default());
         observatory.add(Arc::new(StoreSource(Arc::clone(&store))));
-        let server =
-            Self { file: options.config.clone(), watch, store, clock, observatory, parts: Mutex::new(None) };
+        let settings = Arc::new(Settings::new(&choice.config));
+        let operations = Operations::new(Arc::clone(&store), Arc::clone(&clock), settings);
+        let (file, parts) = (options.config.clone(), Mutex::new(None));
+        let server = Self { file, watch, store, clock, observatory, operations, parts };
         server.take(&choice).await?;
         let parts = Parts::start(&choice.config, &options, &server.store, &server.clock).await?;
+        server.operations.attach(parts.engine());
         server.observatory.add(Arc::new(EngineSource(parts.engine_stats())));
         server.observatory.add(Arc::new(RunnerSource(parts.runner_stats())));
         parts.observe(&server.observatory, &choice.config);
@@ -135,6 +141,12 @@ impl Server {
     #[must_use]
     pub fn observatory(&self) -> Arc<Observatory> {
         Arc::clone(&self.observatory)
+    }
+
+    /// Everything that people and programs can do here, while the server runs.
+    #[must_use]
+    pub fn operations(&self) -> Operations {
+        self.operations.clone()
     }
 
     /// Reads the file again. What did not change keeps its phase and its streaks; a file with errors changes nothing.

@@ -94,6 +94,10 @@ impl Parts {
         observatory.add(Arc::new(ResolverSource(self.resolver.clone())));
     }
 
+    pub(super) fn engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.engine)
+    }
+
     pub(super) fn engine_stats(&self) -> Arc<EngineStats> {
         self.engine.stats()
     }

@@ -1,0 +1,132 @@
+//! `server.plans:` what accounts may have. Without any, nothing is limited.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quaywatch_core::doc::{Node, Path, Problems, closest, pairs, quote};
+use quaywatch_core::spec::values::At;
+
+use super::server::count;
+use super::settings::{PLAN, section};
+
+/// What an account may have; `None`: as much as it likes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// What people call it.
+    pub name: String,
+    /// Monitors of every kind; each counts as one.
+    pub max_urls: Option<u64>,
+    /// The shortest interval.
+    pub min_interval: Option<Duration>,
+    /// Locations by name.
+    pub locations: Option<Vec<String>>,
+    /// Channels.
+    pub channels: Option<u64>,
+    /// How far back raw results are shown.
+    pub retention: Option<Duration>,
+    /// Status pages.
+    pub status_pages: Option<u64>,
+}
+
+impl Plan {
+    /// The plan that limits nothing.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self { name: "unlimited".to_owned(), ..Self::default() }
+    }
+}
+
+/// All plans of a server, and who has which.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plans {
+    known: BTreeMap<String, Arc<Plan>>,
+    /// Accounts by name, with the name of their plan.
+    accounts: BTreeMap<String, String>,
+    /// The plan of all others.
+    default: Option<String>,
+}
+
+impl Plans {
+    /// Whether nothing is limited.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// The plans by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Plan> {
+        self.known.values().map(Arc::as_ref)
+    }
+
+    /// The plan of the account of this name.
+    #[must_use]
+    pub fn of(&self, account: &str) -> Arc<Plan> {
+        let name = self.accounts.get(account).or(self.default.as_ref());
+        let plan = name.and_then(|name| self.known.get(name));
+        plan.map_or_else(|| Arc::new(Plan::unlimited()), Arc::clone)
+    }
+
+    /// Reads `plans:`, one mapping a plan under its name.
+    pub(super) fn read(&mut self, at: &At<'_, '_>, problems: &mut Problems) {
+        const FORM: &str = "write `plans: {free: {max_urls: 5, min_interval: 5m}}`";
+        if at.node.is_blank() {
+            return;
+        }
+        for (key, node) in pairs(at.node, &at.path, FORM, problems).unwrap_or_default() {
+            let path = at.path.key(&key.text);
+            let plan = self.plan(&key.text, node, &path, problems);
+            self.known.insert(plan.name.clone(), Arc::new(plan));
+        }
+    }
+
+    fn plan(&mut self, name: &str, node: &Node<'_>, path: &Path<'_>, problems: &mut Problems) -> Plan {
+        const DAY: Duration = Duration::from_secs(86_400);
+        const MOST: u32 = 10_000_000;
+        let mut plan = Plan { name: name.to_owned(), ..Plan::default() };
+        section(node, path, PLAN, problems, &mut |setting, at, p| match setting {
+            "max_urls" => plan.max_urls = count(at, p, 0, MOST).map(u64::from),
+            "min_interval" => plan.min_interval = at.duration(p, &(Duration::from_secs(1)..=DAY)),
+            "locations" => plan.locations = at.names(p, "[local]", 2_048).map(bare),
+            "channels" => plan.channels = count(at, p, 0, MOST).map(u64::from),
+            "retention" => plan.retention = at.duration(p, &(DAY..=36_525 * DAY)),
+            "status_pages" => plan.status_pages = count(at, p, 0, MOST).map(u64::from),
+            "accounts" => {
+                for account in at.names(p, "[default]", 10_000).map(bare).unwrap_or_default() {
+                    self.give(account, name, at, p);
+                }
+            }
+            other => unreachable!("`{other}` is in the table but nobody reads it"),
+        });
+        plan
+    }
+
+    fn give(&mut self, account: String, plan: &str, at: &At<'_, '_>, problems: &mut Problems) {
+        if let Some(other) = self.accounts.get(&account) {
+            let message = format!("account {} has the plan {} already", quote(&account), quote(other));
+            at.error(problems, "duplicate", message, "name it in one plan");
+            return;
+        }
+        self.accounts.insert(account, plan.to_owned());
+    }
+
+    /// Reads `default_plan:`, once the plans are known.
+    pub(super) fn read_default(&mut self, at: &At<'_, '_>, problems: &mut Problems) {
+        let Some(name) = at.line(problems, 200) else { return };
+        if !self.known.contains_key(&name) {
+            let known: Vec<&str> = self.known.keys().map(String::as_str).collect();
+            let remedy = match closest(&name, known.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None if known.is_empty() => "write it under `server.plans:`".to_owned(),
+                None => format!("the plans are {}", known.join(", ")),
+            };
+            at.error(problems, "undeclared", format!("there is no plan {}", quote(&name)), remedy);
+            return;
+        }
+        self.default = Some(name);
+    }
+}
+
+fn bare(names: Vec<(String, quaywatch_core::doc::Span)>) -> Vec<String> {
+    names.into_iter().map(|(name, _)| name).collect()
+}

@@ -1,4 +1,8 @@
 //! `channels:` names and types here, everything else by the fields of the type, as the registry of channels has them.
+//!
+//! The same reader serves the server's file and requests. They differ in one thing: a file says where a secret is, and a
+//! request brings the secret itself. A reference in a request is refused: resolving it would let whoever may send one
+//! read the server's environment and files.
 
 use std::sync::Arc;
 
@@ -28,6 +32,39 @@ pub struct ChannelConfig {
     pub resolved: Secret<Map<String, Json>>,
     /// Where it is written.
     pub span: Span,
+}
+
+/// One channel of a request.
+#[derive(Debug)]
+pub(crate) struct ClearChannel {
+    /// `id:`, if it is given.
+    pub(crate) id: Option<String>,
+    /// What monitors call it.
+    pub(crate) name: String,
+    /// Its kind.
+    pub(crate) kind: &'static Kind,
+    /// Everything else, secrets as they came.
+    pub(crate) settings: Secret<Map<String, Json>>,
+}
+
+/// How secrets are written where a channel is read.
+#[derive(Clone, Copy)]
+enum Written<'s> {
+    /// As references.
+    Elsewhere(&'s Sources<'s>),
+    /// As they are.
+    Here,
+}
+
+/// Reads one channel of a request. No value of a setting is shown in a problem: any could be a secret.
+pub(crate) fn read_clear(node: &Node<'_>, path: &Path<'_>, problems: &mut Problems) -> Option<ClearChannel> {
+    let channel = parts(node, path, Written::Here, problems)?;
+    Some(ClearChannel {
+        id: channel.id,
+        name: channel.name,
+        kind: channel.kind,
+        settings: Secret::new(channel.resolved),
+    })
 }
 
 /// Reads the list under `channels:`.
@@ -67,6 +104,28 @@ fn one(
     sources: &Sources<'_>,
     problems: &mut Problems,
 ) -> Option<ChannelConfig> {
+    let channel = parts(node, path, Written::Elsewhere(sources), problems)?;
+    Some(ChannelConfig {
+        key: channel.id.unwrap_or_else(|| channel.name.clone()),
+        name: channel.name,
+        kind: channel.kind.name.to_owned(),
+        settings: Json::Object(channel.stored).to_string(),
+        resolved: Secret::new(channel.resolved),
+        span: node.span,
+    })
+}
+
+/// A channel as it was read.
+struct Parts {
+    id: Option<String>,
+    name: String,
+    kind: &'static Kind,
+    /// With references as they are written; empty where there are none.
+    stored: Map<String, Json>,
+    resolved: Map<String, Json>,
+}
+
+fn parts(node: &Node<'_>, path: &Path<'_>, written: Written<'_>, problems: &mut Problems) -> Option<Parts> {
     let before = problems.errors();
     let entries = pairs(node, path, "write `- name: ops` with `type:` below it", problems)?;
     let at = |wanted: &str| {
@@ -74,8 +133,8 @@ fn one(
         Some(At { node, path: path.key(&key.text), key: &key.text })
     };
     let name = required(at("name"), node, path, "name", "write `name: ops`", problems);
-    let key = at("id").filter(|at| !at.node.is_null()).and_then(|at| at.line(problems, 200));
-    let kinds: Vec<(&str, &Kind)> = registry::KINDS.iter().map(|kind| (kind.name, kind)).collect();
+    let id = at("id").filter(|at| !at.node.is_null()).and_then(|at| at.line(problems, 200));
+    let kinds: Vec<(&str, &'static Kind)> = registry::KINDS.iter().map(|kind| (kind.name, kind)).collect();
     let words: Vec<String> = kinds.iter().map(|(word, _)| format!("`type: {word}`")).collect();
     let kind = match at("type") {
         Some(at) => at.word(problems, &kinds),
@@ -96,7 +155,7 @@ fn one(
         let at = At { node: value, path: path.key(&key.text), key: &key.text };
         match kind.fields.iter().find(|field| field.name == key.text) {
             Some(_) if value.is_null() => {}
-            Some(field) => setting(&at, field, sources, &mut stored, &mut resolved, problems),
+            Some(field) => setting(&at, field, written, &mut stored, &mut resolved, problems),
             None if CHANNEL.iter().any(|setting| setting.name == key.text) => {}
             None => unknown(&at, key.span, kind, problems),
         }
@@ -105,14 +164,7 @@ fn one(
         try_to_build(kind, &resolved, &entries, node, path, problems);
     }
     let name = name?;
-    (problems.errors() == before).then(|| ChannelConfig {
-        key: key.unwrap_or_else(|| name.clone()),
-        name,
-        kind: kind.name.to_owned(),
-        settings: Json::Object(stored).to_string(),
-        resolved: Secret::new(resolved),
-        span: node.span,
-    })
+    (problems.errors() == before).then_some(Parts { id, name, kind, stored, resolved })
 }
 
 fn required(
@@ -144,11 +196,20 @@ fn unknown(at: &At<'_, '_>, span: Span, kind: &Kind, problems: &mut Problems) {
 fn setting(
     at: &At<'_, '_>,
     field: &Field,
-    sources: &Sources<'_>,
+    written: Written<'_>,
     stored: &mut Map<String, Json>,
     resolved: &mut Map<String, Json>,
     problems: &mut Problems,
 ) {
+    let sources = match written {
+        Written::Elsewhere(sources) => sources,
+        Written::Here => {
+            if let Some(value) = clear(at, field, problems) {
+                resolved.insert(field.name.to_owned(), value);
+            }
+            return;
+        }
+    };
     match field.form {
         Form::Text => {
             if let Some((reference, value)) = text(at, field.secret && field.name != "url", sources, problems)
@@ -173,6 +234,44 @@ fn setting(
             resolved.insert(field.name.to_owned(), Json::Object(values));
         }
     }
+}
+
+/// A value of a request.
+fn clear(at: &At<'_, '_>, field: &Field, problems: &mut Problems) -> Option<Json> {
+    match field.form {
+        Form::Text => clear_text(at, problems).map(Json::String),
+        Form::Map => {
+            let form = format!("write `{}: {{name: value}}`", field.name);
+            let entries = pairs(at.node, &at.path, &form, problems)?;
+            let mut values = Map::new();
+            for (key, node) in entries {
+                let item = At { node, path: at.path.key(&key.text), key: &key.text };
+                if let Some(value) = clear_text(&item, problems) {
+                    values.insert(key.text.clone().into_owned(), Json::String(value));
+                }
+            }
+            Some(Json::Object(values))
+        }
+    }
+}
+
+fn clear_text(at: &At<'_, '_>, problems: &mut Problems) -> Option<String> {
+    let Value::Scalar(text, _) = &at.node.value else {
+        let message = format!("`{}` must be a text", at.key);
+        at.error(problems, "wrong_type", message, "send it as one text");
+        return None;
+    };
+    let text = text.trim();
+    if text.is_empty() {
+        at.error(problems, "empty", format!("`{}` is empty", at.key), "send a value, or leave it out");
+        return None;
+    }
+    if is_reference(text) {
+        let message = format!("`{}` refers to a secret elsewhere; only the server's own file may", at.key);
+        at.error(problems, "reference", message, "send the value itself: it is sealed and never shown again");
+        return None;
+    }
+    Some(text.to_owned())
 }
 
 /// Headers whose values are keys by custom.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use quaywatch_core::BootTime;
 use quaywatch_core::schedule::splitmix64;
 
+use super::lines::Spare;
 use crate::config::TargetBudget;
 
 /// Counters; at 20,000 checks a second one in three is hit within a second, and then mostly once.
@@ -36,17 +37,6 @@ struct Cell {
     before: u16,
 }
 
-/// What the budget says to a dial.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Leave {
-    /// Dial now; it is booked.
-    Now,
-    /// Dial after this time; it is booked.
-    After(Duration),
-    /// Do not dial; nothing is booked.
-    No,
-}
-
 impl Budgets {
     pub(super) fn new(budget: TargetBudget) -> Self {
         Self {
@@ -59,34 +49,63 @@ impl Budgets {
         }
     }
 
-    /// Books a dial of `ip` and `port`, if it may begin within `patience`.
-    pub(super) fn book(&mut self, ip: IpAddr, port: u16, now: BootTime, patience: Duration) -> Leave {
-        let lately = self.hit(ip, now);
-        if lately < self.surely_below && (self.exact.is_empty() || !self.exact.contains_key(&(ip, 0))) {
-            return Leave::Now;
+    /// Books a dial of `ip` and `port`, if it may begin now.
+    pub(super) fn book(&mut self, ip: IpAddr, port: u16, now: BootTime) -> bool {
+        if self.is_far_below(ip, now) {
+            return true;
         }
         self.sweep(now);
-        let keys = [((ip, port), self.port_gap_us), ((ip, 0), self.address_gap_us)];
-        // A number begins as if every hit that was not booked had been this target's.
-        let unbooked = u64::from(self.surely_below);
-        let due = |exact: &HashMap<_, u64, _>, key, gap| {
-            exact.get(&key).copied().unwrap_or(now.0 + unbooked * gap).max(now.0)
+        let is_free = self.wait(ip, port, Spare::default(), now).is_zero();
+        if is_free {
+            self.charge(ip, port, now);
+        }
+        is_free
+    }
+
+    /// Counts a dial that needs no leave.
+    pub(super) fn count(&mut self, ip: IpAddr, port: u16, now: BootTime) {
+        if !self.is_far_below(ip, now) {
+            self.charge(ip, port, now);
+        }
+    }
+
+    /// How long the next dial of `ip` and `port` has to wait, if others could still be made at once after it. A
+    /// second's worth may come at once, and more than that is not saved up for anybody.
+    pub(super) fn wait(&self, ip: IpAddr, port: u16, spare: Spare, now: BootTime) -> Duration {
+        let wait = |(key, gap): ((IpAddr, u16), u64), spare: u32| {
+            let worth = (gap * (u64::from(spare) + 1)).min(SECOND_US.max(gap));
+            (self.due(key, gap, now) + worth).saturating_sub(now.0 + SECOND_US)
         };
-        // A second's worth may come at once.
-        let wait_us = keys
-            .iter()
-            .map(|(key, gap)| (due(&self.exact, *key, *gap) + gap).saturating_sub(now.0 + SECOND_US))
-            .max()
-            .unwrap_or(0);
-        let wait = Duration::from_micros(wait_us);
-        if wait > patience {
-            return Leave::No;
+        let [at_port, at_address] = self.keys(ip, port);
+        Duration::from_micros(wait(at_port, spare.port).max(wait(at_address, spare.address)))
+    }
+
+    /// From one dial of a port to the next, when it has no more than its share.
+    pub(super) const fn port_gap(&self) -> Duration {
+        Duration::from_micros(self.port_gap_us)
+    }
+
+    fn charge(&mut self, ip: IpAddr, port: u16, now: BootTime) {
+        for (key, gap) in self.keys(ip, port) {
+            let due = self.due(key, gap, now) + gap;
+            self.exact.insert(key, due);
         }
-        for (key, gap) in keys {
-            let booked = due(&self.exact, key, gap) + gap;
-            self.exact.insert(key, booked);
-        }
-        if wait.is_zero() { Leave::Now } else { Leave::After(wait) }
+    }
+
+    /// A number begins as if every hit that was not booked had been this target's.
+    fn due(&self, key: (IpAddr, u16), gap: u64, now: BootTime) -> u64 {
+        let unbooked = u64::from(self.surely_below);
+        self.exact.get(&key).copied().unwrap_or(now.0 + unbooked * gap).max(now.0)
+    }
+
+    const fn keys(&self, ip: IpAddr, port: u16) -> [((IpAddr, u16), u64); 2] {
+        [((ip, port), self.port_gap_us), ((ip, 0), self.address_gap_us)]
+    }
+
+    /// Whether so few hits came lately that no exact number is needed.
+    fn is_far_below(&mut self, ip: IpAddr, now: BootTime) -> bool {
+        let lately = self.hit(ip, now);
+        lately < self.surely_below && (self.exact.is_empty() || !self.exact.contains_key(&(ip, 0)))
     }
 
     /// Counts a hit; returns how many there were before it within this second and the last, or more.
@@ -126,8 +145,6 @@ fn hash(ip: IpAddr) -> u64 {
 mod tests {
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(5);
-
     fn ip(n: u8) -> IpAddr {
         IpAddr::from([192, 0, 2, n])
     }
@@ -137,7 +154,7 @@ mod tests {
     }
 
     fn booked(budgets: &mut Budgets, port: impl Fn(u16) -> u16, n: u16, now: BootTime) -> usize {
-        (0..n).filter(|i| budgets.book(ip(1), port(*i), now, Duration::ZERO) == Leave::Now).count()
+        (0..n).filter(|i| budgets.book(ip(1), port(*i), now)).count()
     }
 
     #[test]
@@ -160,17 +177,19 @@ mod tests {
     }
 
     #[test]
-    fn the_patient_are_told_when() {
+    fn those_who_must_wait_are_told_for_how_long() {
         let mut budgets = Budgets::new(TargetBudget::default());
         assert_eq!(booked(&mut budgets, |_| 25, 30, at(9_000)), 20);
-        let mut waits = (0..200).map(|_| budgets.book(ip(1), 25, at(9_000), PATIENCE));
-        assert_eq!(waits.next(), Some(Leave::After(Duration::from_millis(50))));
-        assert_eq!(waits.next(), Some(Leave::After(Duration::from_millis(100))));
+        assert_eq!(budgets.wait(ip(1), 25, Spare::default(), at(9_000)), Duration::from_millis(50));
+        assert_eq!(budgets.wait(ip(1), 26, Spare::default(), at(9_000)), Duration::ZERO, "another port");
+        budgets.count(ip(1), 25, at(9_000));
         assert_eq!(
-            waits.filter(|leave| *leave == Leave::No).count(),
-            100,
-            "5 s at 20 a second, then no more"
+            budgets.wait(ip(1), 25, Spare::default(), at(9_000)),
+            Duration::from_millis(100),
+            "it came all the same"
         );
+        assert_eq!(budgets.wait(ip(1), 25, Spare::default(), at(9_099)), Duration::from_millis(1));
+        assert!(!budgets.book(ip(1), 25, at(9_099)) && budgets.book(ip(1), 25, at(9_100)));
     }
 
     #[test]
@@ -178,7 +197,7 @@ mod tests {
         let mut budgets = Budgets::new(TargetBudget::default());
         for n in 0..1_000_000_u32 {
             let now = at(1_000 + u64::from(n) * 60 / 1_000);
-            assert_eq!(budgets.book(IpAddr::from(n.to_be_bytes()), 80, now, Duration::ZERO), Leave::Now);
+            assert!(budgets.book(IpAddr::from(n.to_be_bytes()), 80, now));
         }
         assert!(budgets.exact.len() < 50, "{}", budgets.exact.len());
     }

@@ -69,7 +69,7 @@ impl Machine {
             && let Some(budgets) = &mut self.budgets
         {
             // Part of a check that has its leave; only counted.
-            let _ = budgets.book(ip, address.port(), now.boot, Duration::MAX);
+            budgets.count(ip, address.port(), now.boot);
         }
         true
     }

@@ -1,5 +1,5 @@
 //! From "its slot has come" to "its SYN may go": what happens to slots that cannot have their check, whose turn it is,
-//! who can take an identical check's observation, and what the target's budget says.
+//! and who can take an identical check's observation.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,7 +12,6 @@ use quaywatch_core::{BootTime, ErrorCode, Evidence, ResultFlags};
 use quaywatch_net::Answer;
 
 use super::Machine;
-use super::budget::Leave;
 use super::flight::{Addresses, Flight, Observation, Token};
 use super::roster::{NONE, Stage, Target};
 
@@ -21,9 +20,6 @@ const SHARE_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a check may take beyond its own limits (looks at anchors, the loop's ticks) before it is given up.
 const GRACE: Duration = Duration::from_secs(4);
-
-/// A second slot in a row without a check is told.
-const SKIPS_TOLD: u8 = 2;
 
 const PLAIN: usize = 0;
 const TALKS: usize = 1;
@@ -69,7 +65,7 @@ impl Machine {
     }
 
     /// Lets a check go at once if nobody waits, else puts it in line.
-    fn queue(&mut self, key: u32) {
+    pub(super) fn queue(&mut self, key: u32) {
         let lane = usize::from(self.roster.plan_of(key).talks);
         if self.lanes[lane].is_empty() && self.has_capacity(lane) {
             self.go(key);
@@ -100,20 +96,6 @@ impl Machine {
         below_bounds && !self.starved
     }
 
-    /// Lets those go whose target's budget has room again.
-    pub(super) fn let_delayed_go(&mut self) {
-        while let Some((&(at, key), ())) = self.delayed.first_key_value() {
-            if at > self.now.ms {
-                return;
-            }
-            self.delayed.pop_first();
-            if self.roster.entry(key).stage == Stage::Delayed {
-                self.roster.entry_mut(key).booked = true;
-                self.queue(key);
-            }
-        }
-    }
-
     /// A check's turn: an observation to share, a name to resolve, or an address to dial.
     fn go(&mut self, key: u32) {
         let interval = self.roster.plan_of(key).interval;
@@ -134,7 +116,7 @@ impl Machine {
 
     /// Takes the observation of an identical check: of one in flight, or of one that began within `window`. A check
     /// out of turn wants to know how things are since it was due, not before.
-    fn share(&mut self, key: u32, window: Duration) -> bool {
+    pub(super) fn share(&mut self, key: u32, window: Duration) -> bool {
         let entry = self.roster.entry(key);
         let Some(group) = self.sharing.group(entry.group) else { return false };
         let is_extra = !self.roster.grid(key).has(entry.due);
@@ -143,12 +125,14 @@ impl Machine {
         }
         if let Some((token, flight)) = self.flights.at(group.flight) {
             flight.riders.push(key);
+            self.lines.served(key);
             let entry = self.roster.entry_mut(key);
             (entry.stage, entry.flight) = (Stage::Flying, token.place());
             return true;
         }
         let is_recent = self.now.boot.since(group.begun) <= window;
         let Some(seen) = group.seen.as_deref().filter(|_| is_recent).cloned() else { return false };
+        self.lines.served(key);
         self.conclude_for(key, &seen, true);
         true
     }
@@ -236,59 +220,6 @@ impl Machine {
         self.dial_first(token);
     }
 
-    /// Whether the target's budget lets this check dial now. If not, it has been dealt with.
-    fn has_leave(&mut self, key: u32, flight: Option<Token>, ip: IpAddr) -> bool {
-        let entry = self.roster.entry(key);
-        let (port, booked, due) = (entry.port, entry.booked, entry.due);
-        let interval = self.roster.plan_of(key).interval;
-        let Some(budgets) = self.budgets.as_mut().filter(|_| !booked) else { return true };
-        if budgets.book(ip, port, self.now.boot, Duration::ZERO) == Leave::Now {
-            return true;
-        }
-        if let Some(token) = flight {
-            // It was only waiting for its name; whoever rides along waits with it.
-            self.unwind(token);
-        }
-        if self.share(key, interval) {
-            return false;
-        }
-        let late = Duration::from_millis(u64::try_from(self.now.ms - due).unwrap_or(0));
-        let patience = (interval / 2).saturating_sub(late);
-        let leave = match &mut self.budgets {
-            Some(budgets) => budgets.book(ip, port, self.now.boot, patience),
-            None => Leave::Now,
-        };
-        self.roster.entry_mut(key).flight = NONE;
-        match leave {
-            Leave::Now => self.delay(key, Duration::ZERO),
-            Leave::After(wait) => self.delay(key, wait),
-            Leave::No => {
-                self.stats.over_budget.inc();
-                self.roster.entry_mut(key).stage = Stage::Idle;
-                self.skip(key, due, ErrorCode::SelfOverload);
-            }
-        }
-        false
-    }
-
-    fn delay(&mut self, key: u32, wait: Duration) {
-        self.stats.delayed.inc();
-        self.roster.entry_mut(key).stage = Stage::Delayed;
-        let wait = Millis::try_from(wait.as_micros().div_ceil(1_000)).unwrap_or(Millis::MAX);
-        self.delayed.insert((self.now.ms + wait, key), ());
-    }
-
-    /// A slot goes by without a check. The second in a row is told: nobody may take silence for health.
-    pub(super) fn skip(&mut self, key: u32, slot: Millis, code: ErrorCode) {
-        let entry = self.roster.entry_mut(key);
-        entry.skips = entry.skips.saturating_add(1);
-        if entry.skips >= SKIPS_TOLD {
-            let why = "two slots in a row went by: the watcher, or its budget for this target, is used up";
-            let seen = undialled(code, How::Prepare, why.to_owned());
-            self.tell_skipped(key, slot, &seen);
-        }
-    }
-
     /// Opens a flight for a check.
     fn open(&mut self, key: u32, addresses: Addresses) -> Token {
         let holds = self.room.take();
@@ -338,7 +269,7 @@ impl Machine {
     }
 
     /// Ends a flight that has not dialled, without a result; its riders go back in line.
-    fn unwind(&mut self, token: Token) {
+    pub(super) fn unwind(&mut self, token: Token) {
         let Some(flight) = self.close(token) else { return };
         for rider in flight.riders {
             let entry = self.roster.entry_mut(rider);

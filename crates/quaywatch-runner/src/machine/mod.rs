@@ -10,6 +10,7 @@ mod conclude;
 mod due;
 mod fair;
 mod flight;
+mod lines;
 mod names;
 mod orders;
 mod room;
@@ -18,6 +19,7 @@ mod sharing;
 mod sight;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -36,6 +38,7 @@ use crate::stats::RunnerStats;
 use budget::Budgets;
 use fair::Fair;
 use flight::{Flights, Token};
+use lines::Lines;
 use names::NameTable;
 pub(crate) use orders::Order;
 use room::Room;
@@ -74,7 +77,7 @@ pub(crate) struct Machine {
     /// Plain checks and those that talk wait apart: each has its own bound.
     lanes: [Fair; 2],
     budgets: Option<Budgets>,
-    delayed: BTreeMap<(Millis, u32), ()>,
+    lines: Lines,
     staggers: BTreeMap<(BootTime, Token), ()>,
     health: Health,
     suspicion: Suspicion,
@@ -161,7 +164,7 @@ impl Machine {
             starved: false,
             lanes: [Fair::default(), Fair::default()],
             budgets: config.budget.map(Budgets::new),
-            delayed: BTreeMap::new(),
+            lines: Lines::default(),
             staggers: BTreeMap::new(),
             health: Health::default(),
             suspicion: Suspicion::default(),
@@ -200,7 +203,7 @@ impl Machine {
         self.carry_out();
         self.sweep();
         self.next_addresses();
-        self.let_delayed_go();
+        self.take_turns();
         self.take_due();
         self.admit();
         self.send();
@@ -250,7 +253,7 @@ impl Machine {
         gauge(&self.stats.monitors, self.roster.len());
         gauge(&self.stats.in_flight, self.flights.len());
         gauge(&self.stats.dialogues, self.dialogues);
-        gauge(&self.stats.queued, self.lanes.iter().map(Fair::len).sum::<usize>() + self.delayed.len());
+        gauge(&self.stats.queued, self.lanes.iter().map(Fair::len).sum::<usize>() + self.lines.ready());
         gauge(&self.stats.resolving, self.names.pending());
         gauge(&self.stats.held, self.looks.families.iter().map(|look| look.held.len()).sum());
         self.stats.blind.set(i64::from(self.health.is_blind()));
@@ -259,7 +262,7 @@ impl Machine {
     fn sleep(&self) -> Duration {
         let busy = self.flights.len() > 0
             || self.lanes.iter().any(|lane| !lane.is_empty())
-            || !self.delayed.is_empty()
+            || self.lines.ready() > 0
             || !self.leaving.results.is_empty();
         if !self.orders.is_empty() {
             Duration::ZERO

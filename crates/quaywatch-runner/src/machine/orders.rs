@@ -152,6 +152,7 @@ impl Machine {
 
     /// Parts a monitor from whatever it waits for.
     pub(super) fn detach(&mut self, key: u32) {
+        self.lines.leave(key);
         let entry = self.roster.entry_mut(key);
         let place = std::mem::replace(&mut entry.flight, NONE);
         entry.stage = Stage::Idle;

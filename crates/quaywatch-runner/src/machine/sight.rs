@@ -59,7 +59,8 @@ impl Machine {
         };
         self.flights.clear(&mut note);
         self.stats.void.add(monitors.len() as u64);
-        (self.dialogues, self.delayed, self.staggers) = (0, BTreeMap::new(), BTreeMap::new());
+        (self.dialogues, self.staggers) = (0, BTreeMap::new());
+        self.lines.clear();
         self.room.clear();
         self.lanes.iter_mut().for_each(super::fair::Fair::clear);
         self.names.void();
@@ -130,6 +131,7 @@ impl Machine {
             return;
         }
         self.swept = self.now.boot;
+        self.lines.sweep(self.now.boot);
         for token in self.flights.overdue(self.now.boot) {
             self.stats.lost.inc();
             let why = "the check never came back from whoever made it".to_owned();

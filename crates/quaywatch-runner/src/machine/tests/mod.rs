@@ -7,3 +7,4 @@ mod schedule;
 mod sharing;
 mod sim;
 mod time;
+mod turns;

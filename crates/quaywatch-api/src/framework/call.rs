@@ -1,0 +1,88 @@
+//! One call of an endpoint: who asks, for what, with what.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use quaywatch_app::caller::Caller;
+use quaywatch_web::problem::Problem;
+use quaywatch_web::{Client, Credential, Identified, RequestId};
+
+use crate::Api;
+
+/// What a handler gets: `P` from the path, `Q` from the query, `B` the body, `W` whom the route's rule lets in.
+#[derive(Debug)]
+pub struct Call<P = (), Q = (), B = (), W = Caller> {
+    /// What endpoints work with.
+    pub api: Api,
+    /// Who asks.
+    pub caller: W,
+    /// From the path.
+    pub path: P,
+    /// From the query.
+    pub query: Q,
+    /// What was sent.
+    pub body: B,
+    /// The rest of the request.
+    pub head: Head,
+}
+
+/// What else a request says.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// Its target.
+    pub uri: Uri,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Where it came from.
+    pub client: Client,
+    /// Its id.
+    pub request: RequestId,
+    /// How the caller was recognised.
+    pub credential: Option<Credential>,
+}
+
+impl Head {
+    pub(super) fn of(parts: &axum::http::request::Parts) -> Self {
+        let extensions = &parts.extensions;
+        let nowhere = Client { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), secure: false };
+        let credential = match extensions.get::<Identified>() {
+            Some(Identified::Caller(_, credential)) => Some(credential.clone()),
+            Some(Identified::Nobody | Identified::Refused(_)) | None => None,
+        };
+        Self {
+            uri: parts.uri.clone(),
+            headers: parts.headers.clone(),
+            client: extensions.get::<Client>().copied().unwrap_or(nowhere),
+            request: extensions.get::<RequestId>().cloned().unwrap_or_else(|| RequestId(Arc::from("none"))),
+            credential,
+        }
+    }
+
+    /// The revision that `If-Match` asks for; `*` and no header ask for none.
+    ///
+    /// # Errors
+    /// 412 where it is no tag of ours: it cannot match.
+    pub fn expected_revision(&self) -> Result<Option<u64>, Problem> {
+        let Some(value) = self.headers.get(header::IF_MATCH) else { return Ok(None) };
+        let text = value.to_str().unwrap_or_default().trim();
+        if text == "*" {
+            return Ok(None);
+        }
+        let revision = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).and_then(|t| t.parse().ok());
+        revision.map(Some).ok_or_else(|| {
+            let detail =
+                "`If-Match` is no tag that this server gave: send the `ETag` of the last answer, or `*`";
+            Problem::new(StatusCode::PRECONDITION_FAILED, detail)
+        })
+    }
+
+    /// `Link` to the page after this one: the same query with another cursor.
+    pub(super) fn link_to_next(&self, cursor: &str) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        let given = url::form_urlencoded::parse(self.uri.query().unwrap_or_default().as_bytes());
+        query.extend_pairs(given.filter(|(name, _)| name != "after"));
+        query.append_pair("after", cursor);
+        format!("<{}?{}>; rel=\"next\"", self.uri.path(), query.finish())
+    }
+}

@@ -1,0 +1,97 @@
+//! Ids in paths, queries and bodies: texts of one form each, so that the document can say which.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use quaywatch_core::{ChannelId, IncidentId, MonitorId, TokenId, UserId};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// An id as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id<T>(pub T);
+
+/// How an id looks.
+pub trait Form {
+    /// Its pattern.
+    const PATTERN: &'static str;
+    /// One that examples use.
+    const EXAMPLE: &'static str;
+}
+
+impl Form for MonitorId {
+    const PATTERN: &'static str = "^m[1-9][0-9]{0,9}$";
+    const EXAMPLE: &'static str = "m1";
+}
+
+impl Form for ChannelId {
+    const PATTERN: &'static str = "^ch[1-9][0-9]{0,9}$";
+    const EXAMPLE: &'static str = "ch1";
+}
+
+impl Form for UserId {
+    const PATTERN: &'static str = "^u[1-9][0-9]{0,9}$";
+    const EXAMPLE: &'static str = "u1";
+}
+
+impl Form for TokenId {
+    const PATTERN: &'static str = "^tok[1-9][0-9]{0,9}$";
+    const EXAMPLE: &'static str = "tok1";
+}
+
+impl Form for IncidentId {
+    const PATTERN: &'static str = "^inc_[0-7][0-9a-hjkmnp-tv-z]{25}$";
+    const EXAMPLE: &'static str = "inc_01k9zjbp000000000000000000";
+}
+
+impl<T> From<T> for Id<T> {
+    fn from(id: T) -> Self {
+        Self(id)
+    }
+}
+
+impl<T: fmt::Display> Serialize for Id<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de, T: std::str::FromStr<Err: fmt::Display>> Deserialize<'de> for Id<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+impl<T: Form> JsonSchema for Id<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("Id_{}", T::EXAMPLE).into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": T::PATTERN, "examples": [T::EXAMPLE] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_each_form_is_one_and_fits_its_pattern() {
+        fn check<T: Form + std::str::FromStr<Err: fmt::Display>>() {
+            serde_json::from_value::<Id<T>>(T::EXAMPLE.into()).expect(T::EXAMPLE);
+            let schema = json_schema!({ "type": "string", "pattern": T::PATTERN }).to_value();
+            assert!(jsonschema::is_valid(&schema, &T::EXAMPLE.into()), "{}", T::EXAMPLE);
+        }
+        check::<MonitorId>();
+        check::<ChannelId>();
+        check::<UserId>();
+        check::<TokenId>();
+        check::<IncidentId>();
+    }
+}

@@ -1,0 +1,314 @@
+//! What went wrong, as RFC 9457 says it: `application/problem+json`, one entry for each wrong field.
+//!
+//! The same type serves operations that were refused and everything that never reaches one (a body that is too large, a
+//! method that does not exist), so that a client needs one way to read an error.
+
+use std::fmt;
+use std::time::Duration;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use quaywatch_app::operations::OperationError;
+use quaywatch_core::access::Policy;
+use quaywatch_core::doc::{self, Problems};
+use serde::Serialize;
+
+/// The media type of problems.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Why a request was not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Which kind, as a path of this server's reference: `/problems/validation`.
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    #[serde(serialize_with = "number")]
+    status: StatusCode,
+    /// In words, with the remedy.
+    detail: String,
+    /// The request that failed: its id stands in the log too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<String>,
+    /// A stable word where the kind alone does not say it: `name_taken`, `managed_by_file`, `max_urls`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<ExceededLimit>,
+    /// Seconds until it may work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+/// One wrong field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// Where in the body (RFC 6901), or else which parameter.
+    #[serde(flatten)]
+    pub place: Place,
+    /// A stable word: `unknown_key`, `out_of_range`, …
+    pub code: String,
+    /// What is wrong, naming the field.
+    pub message: String,
+    /// What to send instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<String>,
+}
+
+/// Where a wrong value stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// A JSON pointer into the body.
+    Pointer(String),
+    /// The name of a parameter of path, query or head.
+    Parameter(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct ExceededLimit {
+    name: &'static str,
+    plan: String,
+    allowed: String,
+}
+
+fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+impl Problem {
+    /// A problem of this status, told in `detail`.
+    #[must_use]
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let (word, title) = words(status);
+        Self {
+            kind: format!("/problems/{word}"),
+            title,
+            status,
+            detail: detail.into(),
+            instance: None,
+            code: None,
+            errors: Vec::new(),
+            limit: None,
+            retry_after: None,
+        }
+    }
+
+    /// A problem about which no more is known than its status.
+    #[must_use]
+    pub fn of(status: StatusCode) -> Self {
+        Self::new(status, words(status).1)
+    }
+
+    /// What was sent is well formed and wrong: everything that is wrong with it.
+    #[must_use]
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let detail = match errors.as_slice() {
+            [one] => one.message.clone(),
+            many => format!("{} things are wrong with what was sent", many.len()),
+        };
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
+    }
+
+    /// With a stable word.
+    #[must_use]
+    pub fn with_code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    /// Not now; again after this time.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait.as_millis().div_ceil(1_000).max(1) as u64);
+        self
+    }
+
+    /// Of the request with this id.
+    #[must_use]
+    pub fn of_request(mut self, id: &str) -> Self {
+        self.instance = Some(format!("/requests/{id}"));
+        self
+    }
+
+    /// Its status.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Its wrong fields.
+    #[must_use]
+    pub fn errors(&self) -> &[FieldError] {
+        &self.errors
+    }
+}
+
+/// The word of the problem's type and its title, by status.
+fn words(status: StatusCode) -> (&'static str, &'static str) {
+    match status.as_u16() {
+        400 => ("malformed", "the request cannot be read"),
+        401 => ("unauthenticated", "nobody is signed in"),
+        403 => ("forbidden", "this is not allowed"),
+        404 => ("not-found", "there is no such thing"),
+        405 => ("method-not-allowed", "this cannot be done here"),
+        406 => ("not-acceptable", "the answer cannot be given in that form"),
+        408 => ("timeout", "the request took too long to arrive"),
+        409 => ("conflict", "something else is in the way"),
+        412 => ("changed", "it was changed in the meantime"),
+        413 => ("too-large", "the request is too large"),
+        415 => ("unsupported-media-type", "this kind of body is not understood here"),
+        422 => ("validation", "some fields are wrong"),
+        429 => ("too-many-requests", "too many requests"),
+        500 => ("fault", "the server made a mistake"),
+        503 => ("unavailable", "the server cannot do it now"),
+        _ => ("other", "the request was not done"),
+    }
+}
+
+impl From<OperationError> for Problem {
+    fn from(error: OperationError) -> Self {
+        let text = error.to_string();
+        match error {
+            OperationError::Unauthenticated => Self::new(StatusCode::UNAUTHORIZED, text),
+            OperationError::Denied(policy) => Self::denied(policy),
+            OperationError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, text),
+            OperationError::Invalid(problems) => Self::invalid(field_errors(&problems, "")),
+            OperationError::Conflict { code, message } => {
+                Self::new(StatusCode::CONFLICT, message).with_code(code)
+            }
+            OperationError::Changed => Self::new(StatusCode::PRECONDITION_FAILED, text),
+            OperationError::Limit { limit, plan, allowed } => Self {
+                limit: Some(ExceededLimit { name: limit, plan, allowed }),
+                ..Self::new(StatusCode::FORBIDDEN, text).with_code("plan_limit")
+            },
+            OperationError::Throttled(wait) => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, text).retry_after(wait)
+            }
+            OperationError::Unavailable(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(Duration::from_secs(5))
+            }
+            OperationError::Store(error) => {
+                tracing::error!(%error, "a request failed in the store");
+                let detail = "the store could not do it; the server's log says why";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(Duration::from_secs(5))
+            }
+        }
+    }
+}
+
+impl Problem {
+    /// The caller is known, and this needs more than they may.
+    #[must_use]
+    pub fn denied(policy: Policy) -> Self {
+        let resource = policy.resource.word();
+        let (role, scope) = need(policy);
+        let scope = scope.map_or_else(
+            || "no token may do it".to_owned(),
+            |scope| format!("a token with the scope `{resource}:{scope}`"),
+        );
+        let detail = format!("this needs the role {role} in the account, or {scope}");
+        Self::new(StatusCode::FORBIDDEN, detail).with_code("access")
+    }
+}
+
+/// The least role, and the word of the least scope, that a policy needs.
+fn need(policy: Policy) -> (&'static str, Option<&'static str>) {
+    use quaywatch_core::access::Level;
+    match policy.level {
+        Level::Look => ("viewer", Some("read")),
+        Level::Respond => ("responder", Some("write")),
+        Level::Edit => ("editor", Some("write")),
+        Level::Administer => ("admin", Some("admin")),
+        Level::Own => ("owner", None),
+    }
+}
+
+/// Each error of a reader as a wrong field of the body; `prefix` is the pointer of what was read.
+#[must_use]
+pub fn field_errors(problems: &Problems, prefix: &str) -> Vec<FieldError> {
+    problems
+        .sorted()
+        .into_iter()
+        .filter(|problem| problem.level == doc::Level::Error)
+        .map(|problem| FieldError {
+            place: Place::Pointer(format!("{prefix}{}", pointer(&problem.path))),
+            code: problem.code.to_owned(),
+            message: problem.message.clone(),
+            suggestion: (!problem.remedy.is_empty()).then(|| problem.remedy.clone()),
+        })
+        .collect()
+}
+
+/// `monitors[3].port` as a JSON pointer.
+#[must_use]
+pub fn pointer(path: &str) -> String {
+    let mut pointer = String::with_capacity(path.len() + 1);
+    for part in path.split(['.', '[']).filter(|part| !part.is_empty()) {
+        pointer.push('/');
+        pointer.push_str(&part.trim_end_matches(']').replace('~', "~0").replace('/', "~1"));
+    }
+    pointer
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self).expect("texts and numbers always become JSON");
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"quaywatch\""));
+        }
+        // Layers further out add what they know (the request's id) and leave the rest.
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_become_pointers() {
+        assert_eq!(pointer("monitors[3].port"), "/monitors/3/port");
+        assert_eq!(pointer("tags.a/b~c"), "/tags/a~1b~0c");
+        assert_eq!(pointer(""), "");
+    }
+
+    #[test]
+    fn a_problem_reads_as_rfc_9457_has_it() {
+        let wrong = FieldError {
+            place: Place::Pointer("/port".to_owned()),
+            code: "out_of_range".to_owned(),
+            message: "`port` is 0".to_owned(),
+            suggestion: Some("write 1 to 65535".to_owned()),
+        };
+        let problem = Problem::invalid(vec![wrong]).of_request("req_1");
+        let json = serde_json::to_value(&problem).expect("JSON");
+        assert_eq!(json["type"], "/problems/validation");
+        assert_eq!(json["status"], 422);
+        assert_eq!(json["instance"], "/requests/req_1");
+        assert_eq!(json["errors"][0]["pointer"], "/port");
+        assert_eq!(json["errors"][0]["suggestion"], "write 1 to 65535");
+    }
+}

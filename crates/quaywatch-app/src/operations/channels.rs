@@ -1,17 +1,24 @@
 //! Channels: where notices go. Settings are read by the reader of the file; secrets go in, are sealed, and never come
 //! out again.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use quaywatch_core::doc::Node;
-use quaywatch_core::{ChannelId, Timestamp};
-use quaywatch_notify::registry::Kind;
-use quaywatch_store::records::Owner;
+use quaywatch_core::access::{Level, Policy, Resource};
+use quaywatch_core::doc::{Key, Node, Path, Problems, Span, Style, Value as Written, quote};
+use quaywatch_core::{AccountId, ChannelId, MonitorSpec, Timestamp};
+use quaywatch_notify::registry::{self, Kind};
+use quaywatch_store::records::{ChangeSet, ChannelRecord, Owner, ResourceChange};
+use quaywatch_store::{AccountStore, StoreError};
 use serde_json::{Map, Value};
 
-use super::refuse::not_built;
-use super::{OperationError, Operations};
+use super::refuse::{invalid, not_built, not_found};
+use super::{OperationError, Operations, sealed};
 use crate::caller::Caller;
+use crate::config::{ClearChannel, read_clear};
+
+/// Monitors that are named where a channel is still in use.
+const NAMED: usize = 5;
 
 /// A channel as it may be shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,14 +71,17 @@ pub struct TestedChannel {
     pub remedy: Option<&'static str>,
 }
 
+const LOOK: Policy = Policy::new(Resource::Channels, Level::Look);
+const CHANGE: Policy = Policy::new(Resource::Channels, Level::Administer);
+
 impl Operations {
     /// Every kind of channel with its settings.
     ///
     /// # Errors
     /// Where the caller may not.
     pub fn list_channel_kinds(&self, caller: &Caller) -> Result<&'static [Kind], OperationError> {
-        let _ = caller;
-        Err(not_built())
+        caller.require(LOOK)?;
+        Ok(registry::KINDS)
     }
 
     /// The channels of the account, by name.
@@ -79,8 +89,10 @@ impl Operations {
     /// # Errors
     /// Where the caller may not.
     pub async fn list_channels(&self, caller: &Caller) -> Result<Vec<ChannelView>, OperationError> {
-        let _ = caller;
-        Err(not_built())
+        caller.require(LOOK)?;
+        let mut records = self.account(caller).channels().await?;
+        records.sort_by(|a, b| a.name.cmp(&b.name));
+        records.iter().map(|record| self.channel_view(record)).collect()
     }
 
     /// The channel of that id (`ch4`) or name.
@@ -88,8 +100,8 @@ impl Operations {
     /// # Errors
     /// Where the caller may not, or there is none.
     pub async fn read_channel(&self, caller: &Caller, which: &str) -> Result<ChannelView, OperationError> {
-        let _ = (caller, which);
-        Err(not_built())
+        caller.require(LOOK)?;
+        self.channel_view(&channel(&*self.account(caller), which).await?)
     }
 
     /// Makes a channel of `{name, type, id?, …settings}`.
@@ -101,8 +113,23 @@ impl Operations {
         caller: &Caller,
         body: &Node<'_>,
     ) -> Result<ChannelView, OperationError> {
-        let _ = (caller, body);
-        Err(not_built())
+        caller.require(CHANGE)?;
+        let read = read(body)?;
+        let turn = self.changes.turn().await;
+        let known = self.account(caller).channels().await?;
+        self.expect_room_for_channel(caller.account, known.len() as u64).await?;
+        let key = read.id.clone().unwrap_or_else(|| read.name.clone());
+        expect_free(&known, &read.name, None)?;
+        if let Some(twin) = known.iter().find(|one| one.owner == Owner::Api && one.key == key) {
+            let message =
+                format!("the id {} belongs to channel {} ({})", quote(&key), twin.id, quote(&twin.name));
+            return Err(OperationError::Conflict { code: "id_taken", message });
+        }
+        let change = self.put(caller.account, key, &read)?;
+        let applied = turn
+            .apply(caller.account, change_set(caller, Owner::Api, vec![change]), self.clock.now())
+            .await?;
+        self.channel_view(written(&applied.channels)?)
     }
 
     /// Changes settings (RFC 7396: `null` takes one away, what is not named stays, secrets too).
@@ -116,8 +143,21 @@ impl Operations {
         body: &Node<'_>,
         revision: Option<u32>,
     ) -> Result<ChannelView, OperationError> {
-        let _ = (caller, which, body, revision);
-        Err(not_built())
+        caller.require(CHANGE)?;
+        let turn = self.changes.turn().await;
+        let store = self.account(caller);
+        let record = channel(&*store, which).await?;
+        self.expect_changeable(&record, revision)?;
+        let merged = self.merged(&record, body)?;
+        let read = read(&merged)?;
+        if read.name != record.name {
+            expect_free(&store.channels().await?, &read.name, Some(record.id))?;
+            expect_unused(&*store, &record, "a new name would silence them", false).await?;
+        }
+        let change = self.put(caller.account, record.key.clone(), &read)?;
+        let set = change_set(caller, record.owner.clone(), vec![change]);
+        let applied = turn.apply(caller.account, set, self.clock.now()).await?;
+        self.channel_view(written(&applied.channels)?)
     }
 
     /// Puts a channel into the bin.
@@ -130,8 +170,16 @@ impl Operations {
         which: &str,
         revision: Option<u32>,
     ) -> Result<(), OperationError> {
-        let _ = (caller, which, revision);
-        Err(not_built())
+        caller.require(CHANGE)?;
+        let turn = self.changes.turn().await;
+        let store = self.account(caller);
+        let record = channel(&*store, which).await?;
+        self.expect_changeable(&record, revision)?;
+        expect_unused(&*store, &record, "take it out of them first", true).await?;
+        let change = ResourceChange::RemoveChannel { key: record.key.clone() };
+        let set = change_set(caller, record.owner.clone(), vec![change]);
+        turn.apply(caller.account, set, self.clock.now()).await?;
+        Ok(())
     }
 
     /// Channels in the bin.
@@ -139,7 +187,7 @@ impl Operations {
     /// # Errors
     /// Where the caller may not.
     pub async fn list_removed_channels(&self, caller: &Caller) -> Result<Vec<ChannelView>, OperationError> {
-        let _ = caller;
+        caller.require(LOOK)?;
         Err(not_built())
     }
 
@@ -152,7 +200,8 @@ impl Operations {
         caller: &Caller,
         id: ChannelId,
     ) -> Result<ChannelView, OperationError> {
-        let _ = (caller, id);
+        caller.require(CHANGE)?;
+        let _ = id;
         Err(not_built())
     }
 
@@ -161,7 +210,236 @@ impl Operations {
     /// # Errors
     /// Where the caller may not, there is none, or it was tried a moment ago.
     pub async fn test_channel(&self, caller: &Caller, which: &str) -> Result<TestedChannel, OperationError> {
-        let _ = (caller, which);
-        Err(not_built())
+        caller.require(CHANGE)?;
+        let record = channel(&*self.account(caller), which).await?;
+        let delivery = self.delivery.get().ok_or_else(nothing_delivers)?;
+        let accounts = self.store.system().accounts().await?;
+        let account = accounts.into_iter().find(|account| account.id == caller.account);
+        let account = account.ok_or_else(|| not_found("account", caller.account))?;
+        delivery.test(&self.trials, &record, &account, &*self.clock).await
     }
+
+    /// Settings of a channel of an account, ready to be stored: secrets sealed.
+    pub(crate) fn seal_settings(
+        &self,
+        account: AccountId,
+        kind: &Kind,
+        clear: &Map<String, Value>,
+    ) -> Result<String, OperationError> {
+        let has_secrets = clear.keys().any(|name| kind.fields.iter().any(|f| f.secret && f.name == name));
+        if !has_secrets {
+            return Ok(Value::Object(clear.clone()).to_string());
+        }
+        let vault = self.delivery.get().and_then(|delivery| delivery.vault.as_deref());
+        let vault = vault.ok_or_else(nothing_delivers)?;
+        Ok(Value::Object(sealed::seal(vault, account, kind, clear)?).to_string())
+    }
+
+    fn put(
+        &self,
+        account: AccountId,
+        key: String,
+        read: &ClearChannel,
+    ) -> Result<ResourceChange, OperationError> {
+        let settings = self.seal_settings(account, read.kind, read.settings.reveal())?;
+        Ok(ResourceChange::PutChannel {
+            key,
+            name: read.name.clone(),
+            kind: read.kind.name.to_owned(),
+            settings,
+        })
+    }
+
+    fn channel_view(&self, record: &ChannelRecord) -> Result<ChannelView, OperationError> {
+        let stored = stored(record)?;
+        let vault = self.delivery.get().and_then(|delivery| delivery.vault.as_deref());
+        let (settings, secrets) = sealed::shown(vault, record.account, registry::kind(&record.kind), &stored);
+        Ok(ChannelView {
+            id: record.id,
+            name: record.name.clone(),
+            key: record.key.clone(),
+            kind: record.kind.clone(),
+            settings,
+            secrets,
+            owner: record.owner.clone(),
+            revision: record.revision,
+            removed_at: None,
+        })
+    }
+
+    async fn expect_room_for_channel(&self, account: AccountId, have: u64) -> Result<(), OperationError> {
+        let plan = self.plan_of(account).await?;
+        match plan.channels.filter(|most| have >= *most) {
+            None => Ok(()),
+            Some(most) => Err(OperationError::Limit {
+                limit: "channels",
+                plan: plan.name.clone(),
+                allowed: most.to_string(),
+            }),
+        }
+    }
+
+    fn expect_changeable(&self, record: &ChannelRecord, revision: Option<u32>) -> Result<(), OperationError> {
+        match &record.owner {
+            Owner::Api => {}
+            Owner::File => {
+                let path = &self.settings.now().path;
+                let message =
+                    format!("channel {} belongs to the file {path}: change it there", quote(&record.name));
+                return Err(OperationError::Conflict { code: "managed_by_file", message });
+            }
+            Owner::Apply(name) => {
+                let message = format!(
+                    "channel {} belongs to `quaywatch apply` under the name {}: change it in that document",
+                    quote(&record.name),
+                    quote(name)
+                );
+                return Err(OperationError::Conflict { code: "managed_by_apply", message });
+            }
+        }
+        match revision {
+            Some(revision) if revision != record.revision => Err(OperationError::Changed),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// What the channel would be with the change laid over it. Holds its secrets in the clear.
+    fn merged<'n>(&self, record: &ChannelRecord, patch: &Node<'n>) -> Result<Node<'n>, OperationError> {
+        let Written::Mapping(changes) = &patch.value else { return Ok(patch.clone()) };
+        for (word, is) in [("type", &record.kind), ("id", &record.key)] {
+            let given = changes.iter().find(|(key, _)| key.text == word).map(|(_, value)| &value.value);
+            if given.is_some_and(|given| !matches!(given, Written::Scalar(text, _) if text == is)) {
+                let message = format!("`{word}` of a channel stays {}", quote(is));
+                return Err(invalid(
+                    word,
+                    "fixed",
+                    message,
+                    format!("leave `{word}` out, or make another channel"),
+                ));
+            }
+        }
+        let vault = self.delivery.get().and_then(|delivery| delivery.vault.as_deref());
+        let mut clear = sealed::open(vault, record.account, &stored(record)?).map_err(|why| {
+            OperationError::Unavailable(format!("channel {} cannot be opened: {why}", quote(&record.name)))
+        })?;
+        clear.insert("name".to_owned(), Value::String(record.name.clone()));
+        clear.insert("type".to_owned(), Value::String(record.kind.clone()));
+        Ok(laid_over(clear.into_iter().map(entry).collect(), changes))
+    }
+}
+
+/// What one caller changes.
+fn change_set(caller: &Caller, owner: Owner, changes: Vec<ResourceChange>) -> ChangeSet {
+    ChangeSet { owner, actor: caller.actor.to_string(), changes, accepted: None }
+}
+
+fn read(body: &Node<'_>) -> Result<ClearChannel, OperationError> {
+    let mut problems = Problems::new();
+    match read_clear(body, &Path::Root, &mut problems) {
+        Some(read) if problems.is_fine() => Ok(read),
+        Some(_) | None => Err(OperationError::Invalid(problems)),
+    }
+}
+
+fn stored(record: &ChannelRecord) -> Result<Map<String, Value>, StoreError> {
+    serde_json::from_str(&record.settings).map_err(|error| StoreError::Damaged {
+        table: "channel",
+        detail: format!("the settings of {}: {error}", record.id),
+    })
+}
+
+/// The channel of that id or name.
+async fn channel(store: &dyn AccountStore, which: &str) -> Result<ChannelRecord, OperationError> {
+    let id = which.parse::<ChannelId>().ok();
+    let all = store.channels().await?;
+    // A name wins, as it does where monitors name channels.
+    let found =
+        all.iter().find(|one| one.name == which).or_else(|| all.iter().find(|one| Some(one.id) == id));
+    found.cloned().ok_or_else(|| not_found("channel", which))
+}
+
+fn expect_free(known: &[ChannelRecord], name: &str, own: Option<ChannelId>) -> Result<(), OperationError> {
+    match known.iter().find(|one| one.name == name && Some(one.id) != own) {
+        None => Ok(()),
+        Some(twin) => {
+            let message = format!("the name {} belongs to channel {} already", quote(name), twin.id);
+            Err(OperationError::Conflict { code: "name_taken", message })
+        }
+    }
+}
+
+/// Monitors name their channels. One that names a channel which is gone would tell nobody, and nobody would know.
+async fn expect_unused(
+    store: &dyn AccountStore,
+    record: &ChannelRecord,
+    remedy: &str,
+    by_id: bool,
+) -> Result<(), OperationError> {
+    let id = record.id.to_string();
+    let names =
+        |spec: &MonitorSpec| spec.channels.iter().any(|one| *one == record.name || (by_id && *one == id));
+    let written = Value::String(record.name.clone()).to_string();
+    let mut users: Vec<String> = Vec::new();
+    for monitor in store.monitors().await? {
+        // Reading a hundred thousand specs takes a second; few of them hold the word.
+        let may = monitor.spec.contains(&written) || monitor.spec.contains(&id);
+        if may && MonitorSpec::from_canonical(&monitor.spec).is_ok_and(|spec| names(&spec)) {
+            users.push(quote(&monitor.name));
+        }
+    }
+    if users.is_empty() {
+        return Ok(());
+    }
+    let more = if users.len() > NAMED { format!(" and {} more", users.len() - NAMED) } else { String::new() };
+    let message = format!(
+        "monitors tell channel {}: {}{more}; {remedy}",
+        quote(&record.name),
+        users[..users.len().min(NAMED)].join(", ")
+    );
+    Err(OperationError::Conflict { code: "channel_in_use", message })
+}
+
+fn written(channels: &[ChannelRecord]) -> Result<&ChannelRecord, OperationError> {
+    channels.first().ok_or_else(|| OperationError::Unavailable("the channel was not written".to_owned()))
+}
+
+fn nothing_delivers() -> OperationError {
+    OperationError::Unavailable(
+        "channels need the running server: its network and the key of its secrets".to_owned(),
+    )
+}
+
+type Entry<'n> = (Key<'n>, Node<'n>);
+
+fn entry<'n>((name, value): (String, Value)) -> Entry<'n> {
+    let value = match value {
+        Value::Object(map) => Written::Mapping(map.into_iter().map(entry).collect()),
+        Value::String(text) => Written::Scalar(Cow::Owned(text), Style::Quoted),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_)) => {
+            Written::Scalar(Cow::Owned(other.to_string()), Style::Plain)
+        }
+    };
+    (Key { text: Cow::Owned(name), span: Span::default() }, Node { value, span: Span::default() })
+}
+
+/// A merge patch (RFC 7396) laid over a mapping; a key that stands twice in the patch stays twice, so that its reader
+/// refuses it.
+fn laid_over<'n>(base: Vec<Entry<'n>>, changes: &[Entry<'n>]) -> Node<'n> {
+    let mut kept: Vec<Entry<'n>> = Vec::with_capacity(base.len() + changes.len());
+    let mut under = base;
+    for (key, change) in changes {
+        let place = under.iter().position(|(known, _)| known.text == key.text);
+        let old = place.map(|place| under.swap_remove(place).1);
+        if change.is_null() {
+            continue;
+        }
+        let value = match (&change.value, old.map(|old| old.value)) {
+            (Written::Mapping(inner), Some(Written::Mapping(old))) => laid_over(old, inner),
+            (Written::Mapping(inner), _) => laid_over(Vec::new(), inner),
+            (Written::Scalar(..) | Written::Sequence(_), _) => change.clone(),
+        };
+        kept.push((key.clone(), value));
+    }
+    kept.append(&mut under);
+    Node { value: Written::Mapping(kept), span: Span::default() }
 }

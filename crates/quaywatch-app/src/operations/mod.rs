@@ -7,6 +7,7 @@ pub mod account;
 pub mod at;
 pub mod audit;
 pub mod channels;
+pub mod delivery;
 pub mod incidents;
 pub mod intervals;
 pub mod latency;
@@ -16,6 +17,7 @@ mod past;
 pub mod presets;
 pub(crate) mod refuse;
 pub mod results;
+pub(crate) mod sealed;
 pub mod transitions;
 pub mod uptime;
 
@@ -33,7 +35,7 @@ pub mod tags;
 pub mod test;
 pub mod urls;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use quaywatch_core::Clock;
 use quaywatch_core::access::Policy;
@@ -55,6 +57,9 @@ pub struct Operations {
     /// What the server's file says, as far as operations need it.
     pub(crate) settings: Arc<Settings>,
     pub(crate) tests: Arc<test::Tests>,
+    /// How channels are made; set once the server runs.
+    pub(crate) delivery: Arc<OnceLock<delivery::Delivery>>,
+    pub(crate) trials: Arc<delivery::Trials>,
 }
 
 impl Operations {
@@ -62,12 +67,26 @@ impl Operations {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Arc<Settings>) -> Self {
         let changes = Arc::new(Changes::new(Arc::clone(&store)));
-        Self { store, clock, changes, settings, tests: Arc::default() }
+        Self {
+            store,
+            clock,
+            changes,
+            settings,
+            tests: Arc::default(),
+            delivery: Arc::default(),
+            trials: Arc::default(),
+        }
     }
 
     /// From now on `engine` follows what is changed, and is asked for what it has in memory.
     pub fn attach(&self, engine: Arc<Engine>) {
         self.changes.attach(engine);
+    }
+
+    /// From now on channels are made with this.
+    pub fn attach_delivery(&self, delivery: delivery::Delivery) {
+        // The server has one way out.
+        let _ = self.delivery.set(delivery);
     }
 
     /// The engine, where one runs.

@@ -46,7 +46,7 @@ impl Parts {
         let parts = quaywatch_engine::Parts {
             store: Arc::clone(store),
             clock: Arc::clone(clock),
-            channels: channels::factory(client, Arc::clone(clock), directory(config)),
+            channels: channels::factory(client, Arc::clone(clock), directory(config), None),
         };
         let settings = engine_config(config, store).await?;
         let runner_config = runner_config(config, options);

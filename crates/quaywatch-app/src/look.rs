@@ -1,4 +1,5 @@
-//! Whoever looks once: the runner's single checks with parts of their own, for the command line.
+//! Whoever looks once: the runner's single checks, with network parts of their own for the command line, or with those
+//! of a server.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -49,13 +50,26 @@ impl Looker {
             descriptors,
             runtime: tokio::runtime::Handle::current(),
         };
-        let checks = OneShot::start(&parts, clock, half_open_works());
+        Self::of(&parts, clock)
+    }
+
+    /// Gets ready with the network parts of a server; its egress policy binds every look by its account.
+    ///
+    /// # Errors
+    /// A sentence for people, where the machine gives no thread.
+    pub fn of(parts: &NetParts, clock: Arc<dyn Clock>) -> Result<Self, String> {
+        let checks = OneShot::start(parts, clock, half_open_works());
         Ok(Self { checks: checks.map_err(|error| format!("cannot start checking: {error}"))? })
     }
 
     /// Looks at one target.
     pub async fn look(&self, spec: &MonitorSpec) -> Seen {
-        let job = spec.job(MonitorId(1), AccountId::DEFAULT, &mut Plans::default());
+        self.look_for(AccountId::DEFAULT, spec).await
+    }
+
+    /// Looks at one target on behalf of an account.
+    pub async fn look_for(&self, account: AccountId, spec: &MonitorSpec) -> Seen {
+        let job = spec.job(MonitorId(1), account, &mut Plans::default());
         match self.checks.check(&job).await {
             Some(result) => Seen {
                 code: result.code,

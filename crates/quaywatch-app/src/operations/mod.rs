@@ -22,6 +22,7 @@ pub mod transitions;
 pub mod uptime;
 
 // What is watched.
+mod advice;
 pub mod apply;
 pub mod bin;
 pub mod bulk;
@@ -30,6 +31,7 @@ pub mod export;
 pub mod groups;
 pub mod monitors;
 pub mod plans;
+mod reading;
 pub mod settings;
 pub mod tags;
 pub mod test;
@@ -41,6 +43,7 @@ use quaywatch_core::Clock;
 use quaywatch_core::access::Policy;
 use quaywatch_core::doc::Problems;
 use quaywatch_engine::Engine;
+use quaywatch_runner::NetParts;
 use quaywatch_store::{AccountStore, Store, StoreError};
 
 use crate::caller::Caller;
@@ -87,6 +90,11 @@ impl Operations {
     pub fn attach_delivery(&self, delivery: delivery::Delivery) {
         // The server has one way out.
         let _ = self.delivery.set(delivery);
+    }
+
+    /// From now on tests dial with `net`.
+    pub fn attach_net(&self, net: NetParts) {
+        self.tests.attach(net);
     }
 
     /// The engine, where one runs.

@@ -128,6 +128,7 @@ impl Server {
         server.take(&choice).await?;
         let parts = Parts::start(&choice.config, &options, &server.store, &server.clock).await?;
         server.operations.attach(parts.engine());
+        server.operations.attach_net(parts.net());
         server.observatory.add(Arc::new(EngineSource(parts.engine_stats())));
         server.observatory.add(Arc::new(RunnerSource(parts.runner_stats())));
         parts.observe(&server.observatory, &choice.config);

@@ -27,6 +27,7 @@ pub(super) struct Parts {
     engine: Arc<Engine>,
     runner: Runner,
     resolver: Resolver,
+    net: NetParts,
     names: JoinHandle<()>,
 }
 
@@ -68,7 +69,7 @@ impl Parts {
         let runner = started.expect("an engine that started has started its runner");
         let engine = Arc::new(engine);
         let names = tokio::spawn(names::watch(resolver.clone(), Arc::clone(&engine), Arc::clone(clock)));
-        Ok(Self { engine, runner, resolver, names })
+        Ok(Self { engine, runner, resolver, net, names })
     }
 
     /// Follows a new configuration. What belongs to the process (resolvers, anchors, retention) changes at a restart,
@@ -96,6 +97,10 @@ impl Parts {
 
     pub(super) fn engine(&self) -> Arc<Engine> {
         Arc::clone(&self.engine)
+    }
+
+    pub(super) fn net(&self) -> NetParts {
+        self.net.clone()
     }
 
     pub(super) fn engine_stats(&self) -> Arc<EngineStats> {

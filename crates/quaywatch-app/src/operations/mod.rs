@@ -10,10 +10,14 @@ pub mod channels;
 pub mod delivery;
 pub mod incidents;
 pub mod intervals;
+#[cfg(test)]
+pub(crate) mod kit;
 pub mod latency;
 pub mod locations;
 pub mod page;
 mod past;
+#[cfg(test)]
+mod past_tests;
 pub mod presets;
 pub(crate) mod refuse;
 pub mod results;
@@ -22,17 +26,21 @@ pub mod transitions;
 pub mod uptime;
 
 // What is watched.
+mod acts;
 mod advice;
 pub mod apply;
 pub mod bin;
 pub mod bulk;
 pub(crate) mod changes;
+mod edits;
 pub mod export;
 pub mod groups;
+mod managed;
 pub mod monitors;
 pub mod plans;
 mod reading;
 pub mod settings;
+mod stored;
 pub mod tags;
 pub mod test;
 pub mod urls;
@@ -120,6 +128,14 @@ pub enum OperationError {
     /// Nobody is recognised where somebody must be.
     #[error("sign in, or send a token")]
     Unauthenticated,
+    /// Somebody says who they are, and is not believed: a wrong password, a token that ended.
+    #[error("{message}")]
+    NotRecognised {
+        /// A stable word: `wrong_credentials`, `token_mistyped`, …
+        code: &'static str,
+        /// In words, which say nothing about who exists.
+        message: String,
+    },
     /// The caller's role or scopes are not enough.
     #[error("this needs more access")]
     Denied(Policy),

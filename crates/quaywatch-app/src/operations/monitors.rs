@@ -1,16 +1,15 @@
-//! Monitors: listed, read, made, changed, put into the bin and taken out of it, paused, looked at now, copied.
-//!
-//! Bodies are read by the reader of the file, so that a mistake is told in the same words everywhere.
+//! Monitors as they may be shown: listed and read. How they change stands in `edits` and `acts`.
 
 use std::time::Duration;
 
-use quaywatch_core::doc::{Node, Problem};
+use quaywatch_core::access::{Level, Policy, Resource};
+use quaywatch_core::doc::Problem;
 use quaywatch_core::judge::Status;
 use quaywatch_core::{AccountId, ErrorCode, IncidentId, MonitorId, MonitorSpec, Timestamp};
 use quaywatch_store::records::Owner;
 
 use super::page::{Page, Paging};
-use super::refuse::not_built;
+use super::refuse::not_found;
 use super::{OperationError, Operations};
 use crate::caller::Caller;
 
@@ -216,6 +215,11 @@ impl PauseFor {
     }
 }
 
+/// Reading monitors.
+pub(super) const LOOK: Policy = Policy::new(Resource::Monitors, Level::Look);
+/// Changing monitors, and making the server dial.
+pub(super) const EDIT: Policy = Policy::new(Resource::Monitors, Level::Edit);
+
 impl Operations {
     /// Monitors of the account.
     ///
@@ -226,17 +230,19 @@ impl Operations {
         caller: &Caller,
         query: &MonitorQuery,
     ) -> Result<MonitorList, OperationError> {
-        let _ = (caller, query);
-        Err(not_built())
+        caller.require(LOOK)?;
+        self.stored_page(caller.account, query).await
     }
 
-    /// One monitor.
+    /// One monitor, with its place where a file owns it.
     ///
     /// # Errors
     /// Where the caller may not, or there is none.
     pub async fn read_monitor(&self, caller: &Caller, id: MonitorId) -> Result<MonitorView, OperationError> {
-        let _ = (caller, id);
-        Err(not_built())
+        caller.require(LOOK)?;
+        let mut view = self.view(caller.account, id).await?;
+        view.source = self.source(&view.owner, &view.key).await?;
+        Ok(view)
     }
 
     /// The number of the monitor of this id (`m42`), key or name.
@@ -244,108 +250,12 @@ impl Operations {
     /// # Errors
     /// Where the caller may not, or there is none.
     pub async fn find_monitor(&self, caller: &Caller, which: &str) -> Result<MonitorId, OperationError> {
-        let _ = (caller, which);
-        Err(not_built())
-    }
-
-    /// Makes a monitor. What would be several (`hosts`, `ports`, `preset`) goes through [`Operations::bulk_monitors`].
-    ///
-    /// # Errors
-    /// Where the caller may not, the body is wrong, the name is taken, or the plan allows no more.
-    pub async fn create_monitor(&self, caller: &Caller, body: &Node<'_>) -> Result<Written, OperationError> {
-        let _ = (caller, body);
-        Err(not_built())
-    }
-
-    /// Changes a monitor (RFC 7396: `null` takes a setting back to its default, what is not named stays).
-    ///
-    /// # Errors
-    /// Where the caller may not, there is none, a file owns it, it has another revision, or the result would be wrong.
-    pub async fn update_monitor(
-        &self,
-        caller: &Caller,
-        id: MonitorId,
-        patch: &Node<'_>,
-        revision: Option<u32>,
-    ) -> Result<Written, OperationError> {
-        let _ = (caller, id, patch, revision);
-        Err(not_built())
-    }
-
-    /// Puts a monitor into the bin, with its history.
-    ///
-    /// # Errors
-    /// Where the caller may not, there is none, a file owns it, or it has another revision.
-    pub async fn delete_monitor(
-        &self,
-        caller: &Caller,
-        id: MonitorId,
-        revision: Option<u32>,
-    ) -> Result<(), OperationError> {
-        let _ = (caller, id, revision);
-        Err(not_built())
-    }
-
-    /// Takes a monitor out of the bin again, with its history.
-    ///
-    /// # Errors
-    /// Where the caller may not, there is none in the bin, its name was taken since, or the plan allows no more.
-    pub async fn restore_monitor(
-        &self,
-        caller: &Caller,
-        id: MonitorId,
-    ) -> Result<MonitorView, OperationError> {
-        let _ = (caller, id);
-        Err(not_built())
-    }
-
-    /// Stops looking, until then or until somebody resumes it; whoever owns the monitor. Kept over reloads.
-    ///
-    /// # Errors
-    /// Where the caller may not, there is none, or the end lies in the past.
-    pub async fn pause_monitor(
-        &self,
-        caller: &Caller,
-        id: MonitorId,
-        pause: &PauseFor,
-    ) -> Result<MonitorView, OperationError> {
-        let _ = (caller, id, pause);
-        Err(not_built())
-    }
-
-    /// Looks again. Resuming what is not paused changes nothing.
-    ///
-    /// # Errors
-    /// Where the caller may not, or there is none.
-    pub async fn resume_monitor(
-        &self,
-        caller: &Caller,
-        id: MonitorId,
-    ) -> Result<MonitorView, OperationError> {
-        let _ = (caller, id);
-        Err(not_built())
-    }
-
-    /// Looks now; the slot by which the result is found.
-    ///
-    /// # Errors
-    /// Where the caller may not, there is none, it is paused, or somebody did so a moment ago.
-    pub async fn check_now(&self, caller: &Caller, id: MonitorId) -> Result<Timestamp, OperationError> {
-        let _ = (caller, id);
-        Err(not_built())
-    }
-
-    /// Makes a monitor like another one, with these settings laid over it; its name is `… (copy)` where none is given.
-    ///
-    /// # Errors
-    /// As for [`Operations::create_monitor`].
-    pub async fn clone_monitor(
-        &self,
-        caller: &Caller,
-        id: MonitorId,
-        over: Option<&Node<'_>>,
-    ) -> Result<Written, OperationError> {
-        let _ = (caller, id, over);
-        Err(not_built())
+        caller.require(LOOK)?;
+        // A name wins over a number: whoever calls a monitor `m42` means that one.
+        if let Some(record) = self.account(caller).monitor_named(which).await? {
+            return Ok(record.id);
+        }
+        let id: MonitorId = which.parse().map_err(|_| not_found("monitor", which))?;
+        self.stored(caller.account, id).await.map(|record| record.id)
     }
 }

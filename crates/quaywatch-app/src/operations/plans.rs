@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quaywatch_core::AccountId;
+use quaywatch_core::{AccountId, MonitorSpec};
 
 use super::{OperationError, Operations};
 use crate::config::plans::Plan;
@@ -18,5 +18,114 @@ impl Operations {
         let accounts = self.store.system().accounts().await?;
         let name = accounts.into_iter().find(|known| known.id == account).map(|known| known.name);
         Ok(settings.plans.of(name.as_deref().unwrap_or_default()))
+    }
+
+    /// What may still be added. Asked for inside a turn, so that nobody else adds meanwhile.
+    pub(super) async fn room(&self, account: AccountId) -> Result<Room, OperationError> {
+        let plan = self.plan_of(account).await?;
+        // Without a limit nobody counts.
+        let used = if plan.max_urls.is_some() { self.count_stored(account).await? } else { 0 };
+        Ok(Room { plan, used })
+    }
+}
+
+/// What a plan still has room for.
+#[derive(Debug, Clone)]
+pub(super) struct Room {
+    plan: Arc<Plan>,
+    used: u64,
+}
+
+impl Room {
+    /// One more monitor.
+    pub(super) fn add(&mut self, spec: &MonitorSpec) -> Result<(), OperationError> {
+        self.allows(spec, None)?;
+        if let Some(most) = self.plan.max_urls.filter(|most| self.used >= *most) {
+            let what = if most == 1 { "monitor" } else { "monitors" };
+            return Err(self.limit("max_urls", format!("{most} {what} of every kind")));
+        }
+        self.used += 1;
+        Ok(())
+    }
+
+    /// A monitor becomes another. What it was allowed before stays allowed: a plan that shrinks keeps nobody from
+    /// mending a name.
+    pub(super) fn change(&self, new: &MonitorSpec, old: &MonitorSpec) -> Result<(), OperationError> {
+        self.allows(new, Some(old))
+    }
+
+    /// One less.
+    pub(super) const fn remove(&mut self) {
+        self.used = self.used.saturating_sub(1);
+    }
+
+    fn allows(&self, new: &MonitorSpec, old: Option<&MonitorSpec>) -> Result<(), OperationError> {
+        if let Some(least) = self.plan.min_interval.filter(|least| new.check_interval < *least)
+            && old.is_none_or(|old| new.check_interval < old.check_interval)
+        {
+            let least = quaywatch_core::spec::duration::Human(least);
+            return Err(self.limit("min_interval", format!("a check every {least} at most")));
+        }
+        if let Some(allowed) = &self.plan.locations {
+            let is_new = |name: &&String| old.is_none_or(|old| !old.locations.contains(name));
+            let beyond = new.locations.iter().filter(is_new).find(|name| !allowed.contains(name));
+            if beyond.is_some() {
+                return Err(self.limit("locations", format!("checks from {}", allowed.join(", "))));
+            }
+        }
+        Ok(())
+    }
+
+    fn limit(&self, limit: &'static str, allowed: String) -> OperationError {
+        OperationError::Limit { limit, plan: self.plan.name.clone(), allowed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use quaywatch_core::spec::Host;
+
+    use super::*;
+
+    fn spec(seconds: u64) -> MonitorSpec {
+        let mut spec = MonitorSpec::tcp("x", Host::Name("a".into()), 1);
+        spec.check_interval = Duration::from_secs(seconds);
+        spec
+    }
+
+    fn room(plan: Plan, used: u64) -> Room {
+        Room { plan: Arc::new(Plan { name: "free".into(), ..plan }), used }
+    }
+
+    #[test]
+    fn t18_p22_z22_a_plan_counts_monitors_and_says_its_limit() {
+        let mut room = room(Plan { max_urls: Some(5), ..Plan::default() }, 4);
+        room.add(&spec(60)).expect("the fifth");
+        let error = room.add(&spec(60)).expect_err("the sixth").to_string();
+        assert_eq!(error, "the plan `free` allows 5 monitors of every kind");
+        room.remove();
+        assert!(room.add(&spec(60)).is_ok());
+    }
+
+    #[test]
+    fn t18_a_plan_has_a_shortest_interval() {
+        let room = room(Plan { min_interval: Some(Duration::from_secs(300)), ..Plan::default() }, 0);
+        let error = room.clone().add(&spec(60)).expect_err("too often").to_string();
+        assert!(error.contains("a check every 5m at most"), "{error}");
+        assert!(room.change(&spec(60), &spec(60)).is_ok(), "it was allowed once");
+        assert!(room.change(&spec(30), &spec(60)).is_err());
+        assert!(room.change(&spec(120), &spec(60)).is_ok(), "better than before");
+    }
+
+    #[test]
+    fn a_plan_names_its_locations() {
+        let mut here = spec(60);
+        let locations = Some(vec!["local".to_owned()]);
+        let mut room = room(Plan { locations, ..Plan::default() }, 0);
+        assert!(room.add(&here).is_ok());
+        here.locations.push("eu-west".to_owned());
+        assert!(room.add(&here).is_err());
     }
 }

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Config, LogFormat, Look};
 use crate::observe::{ConfigState, EngineSource, Observatory, RunnerSource, StoreSource};
 use crate::operations::Operations;
+use crate::operations::changes::Turn;
 use crate::operations::settings::Settings;
 use choose::{Choice, File, Refused};
 use parts::Parts;
@@ -173,16 +174,24 @@ impl Server {
     }
 
     async fn replace(&self, config: &Config, file: &File) -> Result<(), StoreError> {
-        let mut parts = self.parts.lock().await;
-        let applied = self.apply(config, Some(file)).await?;
+        let parts = self.parts.lock().await;
+        let turn = self.operations.changes.turn().await;
+        let applied = self.write(&turn, config, Some(file)).await?;
         tracing::info!(
             monitors = config.monitors.len(),
             changed = applied.monitors.len(),
             removed = applied.removed_monitors.len(),
             "configuration accepted"
         );
-        if let Some(parts) = parts.as_mut() {
-            parts.reload(config, applied, &self.store).await?;
+        self.operations.settings.replace(config);
+        if let Some(parts) = parts.as_ref() {
+            // What may be dialled is known before there is more to dial.
+            parts.bind(config);
+        }
+        turn.follow(applied).await?;
+        drop(turn);
+        if let Some(parts) = parts.as_ref() {
+            parts.refresh(config, &self.store).await?;
         }
         self.observe(config);
         self.observatory.readiness.accepted(ConfigState::Fresh { since: self.clock.now() });
@@ -206,6 +215,7 @@ impl Server {
 
     /// Ends checks, writes what was judged, and closes the store.
     pub async fn shutdown(&self) {
+        self.operations.changes.close().await;
         if let Some(parts) = self.parts.lock().await.take() {
             parts.shutdown().await;
         }
@@ -220,10 +230,17 @@ impl Server {
             self.store.system().declare_locations(choice.config.locations.clone()).await?;
             return Ok(());
         }
-        self.apply(&choice.config, choice.file.as_ref()).await.map(drop)
+        let turn = self.operations.changes.turn().await;
+        self.write(&turn, &choice.config, choice.file.as_ref()).await.map(drop)
     }
 
-    async fn apply(&self, config: &Config, file: Option<&File>) -> Result<Applied, StoreError> {
+    /// Writes what a configuration changes.
+    async fn write(
+        &self,
+        turn: &Turn<'_>,
+        config: &Config,
+        file: Option<&File>,
+    ) -> Result<Applied, StoreError> {
         self.store.system().declare_locations(config.locations.clone()).await?;
         let account = self.store.account(AccountId::DEFAULT);
         let now = self.clock.now();
@@ -231,7 +248,7 @@ impl Server {
             accepted: file.and_then(File::text).map(|text| config.accepted(text, now)),
             ..config::diff(config, &account.monitors().await?, &account.channels().await?)
         };
-        account.apply(changes, now).await
+        turn.write(AccountId::DEFAULT, changes, now).await
     }
 
     fn settle(&self, choice: Choice) {

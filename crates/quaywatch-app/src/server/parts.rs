@@ -11,7 +11,6 @@ use quaywatch_net::{Descriptors, Dialler, Resolver, ResolverConfig, descriptors}
 use quaywatch_notify::notice::ServerWords;
 use quaywatch_probe::half_open_works;
 use quaywatch_runner::{NetParts, Runner, RunnerConfig, RunnerStats, TargetBudget};
-use quaywatch_store::records::Applied;
 use quaywatch_store::{Store, StoreError};
 use tokio::task::JoinHandle;
 
@@ -72,16 +71,14 @@ impl Parts {
         Ok(Self { engine, runner, resolver, net, names })
     }
 
-    /// Follows a new configuration. What belongs to the process (resolvers, anchors, retention) changes at a restart,
-    /// and is said to.
-    pub(super) async fn reload(
-        &mut self,
-        config: &Config,
-        applied: Applied,
-        store: &Arc<dyn Store>,
-    ) -> Result<(), StoreError> {
+    /// What may be dialled from now on.
+    pub(super) fn bind(&self, config: &Config) {
         self.runner.bind(config.server.egress.clone());
-        self.engine.reload(applied).await?;
+    }
+
+    /// Follows what a new configuration says beside monitors and channels. What belongs to the process (resolvers,
+    /// anchors, retention) changes at a restart, and is said to.
+    pub(super) async fn refresh(&self, config: &Config, store: &Arc<dyn Store>) -> Result<(), StoreError> {
         // A secret may have changed where its reference did not.
         self.engine.refresh_channels(store.system().channels().await?);
         self.engine.set_operators(operators(config, store).await?);

@@ -7,6 +7,7 @@ pub mod caller;
 pub mod check;
 pub mod config;
 pub mod history;
+pub mod identity;
 pub mod look;
 pub mod observe;
 pub mod operations;

@@ -179,6 +179,9 @@ impl From<OperationError> for Problem {
         let text = error.to_string();
         match error {
             OperationError::Unauthenticated => Self::new(StatusCode::UNAUTHORIZED, text),
+            OperationError::NotRecognised { code, message } => {
+                Self::new(StatusCode::UNAUTHORIZED, message).with_code(code)
+            }
             OperationError::Denied(policy) => Self::denied(policy),
             OperationError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, text),
             OperationError::Invalid(problems) => Self::invalid(field_errors(&problems, "")),

@@ -1,0 +1,126 @@
+//! How often somebody may try to sign in: by address (IPv6 by /64, which is one customer), by account from that
+//! address, and, far more generously, by account from everywhere, so that many addresses together cannot guess and one
+//! stranger cannot lock a person out.
+//!
+//! Every attempt counts, the right ones too: a limit that only the wrong ones fill tells an attacker which were which.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::Clock as GovernorClock;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::{Quota, RateLimiter};
+use quaywatch_core::Clock;
+
+use crate::operations::OperationError;
+
+/// From one address: a whole office behind it signs in at nine o'clock.
+const PER_ADDRESS: (u32, Duration) = (30, Duration::from_secs(5));
+/// One account from one address: nobody mistypes ten times in a row and then knows it.
+const PER_PAIR: (u32, Duration) = (10, Duration::from_secs(30));
+/// One account from everywhere: 300 guesses an hour find nothing that may be chosen.
+const PER_ACCOUNT: (u32, Duration) = (100, Duration::from_secs(12));
+/// Looks at the tables are counted up to this, then those at rest are forgotten.
+const SWEEP_EVERY: usize = 1_000;
+
+/// Counts attempts.
+#[derive(Debug)]
+pub(super) struct Throttle {
+    addresses: Limiter<IpAddr>,
+    pairs: Limiter<([u8; 32], IpAddr)>,
+    accounts: Limiter<[u8; 32]>,
+    clock: Boot,
+    attempts: std::sync::atomic::AtomicUsize,
+}
+
+type Limiter<K> = RateLimiter<K, DefaultKeyedStateStore<K>, Boot, NoOpMiddleware<Nanos>>;
+
+impl Throttle {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        let clock = Boot(clock);
+        Self {
+            addresses: RateLimiter::new(quota(PER_ADDRESS), DefaultKeyedStateStore::default(), clock.clone()),
+            pairs: RateLimiter::new(quota(PER_PAIR), DefaultKeyedStateStore::default(), clock.clone()),
+            accounts: RateLimiter::new(quota(PER_ACCOUNT), DefaultKeyedStateStore::default(), clock.clone()),
+            clock,
+            attempts: std::sync::atomic::AtomicUsize::new(0),
+        }
+    }
+
+    /// Counts an attempt from an address that names no account.
+    pub(super) fn address(&self, address: IpAddr) -> Result<(), OperationError> {
+        self.sweep();
+        self.ask(&self.addresses, &network(address))
+    }
+
+    /// Counts an attempt to sign in as `email`.
+    pub(super) fn sign_in(&self, email: &str, address: IpAddr) -> Result<(), OperationError> {
+        self.address(address)?;
+        // A hash: keys of one size, whatever is sent as an address of mail.
+        let account = super::bearer::hash(&email.to_lowercase());
+        self.ask(&self.pairs, &(account, network(address)))?;
+        self.ask(&self.accounts, &account)
+    }
+
+    fn ask<K: std::hash::Hash + Eq + Clone>(
+        &self,
+        limiter: &Limiter<K>,
+        key: &K,
+    ) -> Result<(), OperationError> {
+        limiter
+            .check_key(key)
+            .map_err(|not_until| OperationError::Throttled(not_until.wait_time_from(self.clock.now())))
+    }
+
+    /// Forgets who has not tried for long, so that a table holds only those who did just now.
+    fn sweep(&self) {
+        use std::sync::atomic::Ordering;
+        if self.attempts.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
+            self.addresses.retain_recent();
+            self.pairs.retain_recent();
+            self.accounts.retain_recent();
+        }
+    }
+}
+
+/// What counts as one place: an IPv4 address, or the /64 of an IPv6 one.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
+fn quota((burst, each): (u32, Duration)) -> Quota {
+    Quota::with_period(each)
+        .expect("the period is not zero")
+        .allow_burst(NonZeroU32::new(burst).expect("the burst is not zero"))
+}
+
+/// The injected clock, as governor reads it.
+#[derive(Clone)]
+struct Boot(Arc<dyn Clock>);
+
+impl std::fmt::Debug for Boot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Boot")
+    }
+}
+
+impl GovernorClock for Boot {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Nanos::new(self.0.boot().0.saturating_mul(NANOS_PER_TICK))
+    }
+}
+
+/// [`quaywatch_core::BootTime`] counts microseconds.
+const NANOS_PER_TICK: u64 = 1_000;

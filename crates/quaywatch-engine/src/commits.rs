@@ -1,7 +1,7 @@
 //! Between judging and the store: which steps go out together, what their answers mean, and which notices may be
 //! delivered because of them. Pure; the thread hands steps over and brings answers back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use quaywatch_core::{BootTime, ShardId, Timestamp};
@@ -25,6 +25,10 @@ pub(crate) struct Commits {
     group: Group,
     /// The notices of the steps in flight.
     in_flight: BTreeMap<u8, Vec<Queued>>,
+    /// The steps in flight that hold changes of intervals, by shard.
+    turning: BTreeSet<u8>,
+    /// Such a step has become durable.
+    turned: bool,
     handed_over: BootTime,
     hurried: bool,
     /// Since when the store has taken nothing.
@@ -66,6 +70,8 @@ impl Commits {
         self.group.close(now);
         self.handed_over = now;
         self.in_flight = group.iter().map(|step| (step.shard, steps::notices(step, true))).collect();
+        self.turning =
+            group.iter().filter(|step| !step.intervals.is_empty()).map(|step| step.shard).collect();
         if group.is_empty() {
             self.group.answered(now, false);
         }
@@ -86,6 +92,7 @@ impl Commits {
             match answer {
                 Ok(()) => {
                     self.refused.remove(&shard.0);
+                    self.turned |= self.turning.contains(&shard.0);
                     deliver.extend(self.in_flight.remove(&shard.0).unwrap_or_default());
                 }
                 Err(failure) => failed.push(failure),
@@ -111,6 +118,11 @@ impl Commits {
         judging.steps().shed(stats);
         self.look(judging, now);
         deliver
+    }
+
+    /// Whether changes of intervals have become durable since this was last asked.
+    pub(crate) const fn take_turned(&mut self) -> bool {
+        std::mem::replace(&mut self.turned, false)
     }
 
     /// Notices in flight that have waited too long for a store that does not even answer.

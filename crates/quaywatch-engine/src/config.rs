@@ -66,6 +66,8 @@ pub trait Checks: Send {
     fn remove(&self, monitors: Vec<MonitorId>);
     /// Looks at these again, not later than the given moment.
     fn recheck(&self, monitors: Vec<(MonitorId, Timestamp)>);
+    /// Looks at this one now, whatever runs: a person asks.
+    fn check_now(&self, monitor: MonitorId);
 }
 
 impl Checks for quaywatch_runner::Runner {
@@ -80,6 +82,10 @@ impl Checks for quaywatch_runner::Runner {
     fn recheck(&self, monitors: Vec<(MonitorId, Timestamp)>) {
         self.recheck(monitors);
     }
+
+    fn check_now(&self, monitor: MonitorId) {
+        self.check_now(monitor);
+    }
 }
 
 impl<T: Checks + Sync> Checks for Arc<T> {
@@ -93,5 +99,9 @@ impl<T: Checks + Sync> Checks for Arc<T> {
 
     fn recheck(&self, monitors: Vec<(MonitorId, Timestamp)>) {
         (**self).recheck(monitors);
+    }
+
+    fn check_now(&self, monitor: MonitorId) {
+        (**self).check_now(monitor);
     }
 }

@@ -9,7 +9,7 @@ use quaywatch_store::records::{
     Applied, Blind, BlindChange, ChannelRecord, Fence, IncidentRecord, LocationRecord, ShardState, Window,
 };
 use quaywatch_store::{Store, StoreError, SystemStore};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::commits::Commits;
@@ -33,8 +33,11 @@ const READ_AHEAD: usize = 2;
 
 /// Results → judge → step → outbox → delivery, and the upkeep of what is stored.
 pub struct Engine {
-    inbox: Arc<Inbox>,
-    store: Arc<dyn Store>,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) transitions: watch::Sender<u64>,
+    /// Who adds to an incident that is over does so alone.
+    pub(crate) afterwords: tokio::sync::Mutex<()>,
     orders: Orders,
     stats: Arc<EngineStats>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -94,6 +97,7 @@ impl Engine {
         let _ = orders.send(Order::Notices(undelivered));
 
         let checks = runner(EngineSink(Arc::clone(&inbox))).map_err(StartError::Runner)?;
+        let transitions = watch::Sender::new(0);
         let worker = Worker {
             inbox: Arc::clone(&inbox),
             judging,
@@ -108,6 +112,7 @@ impl Engine {
             until_loaded: Vec::new(),
             waiting: Vec::new(),
             answered_with: Vec::new(),
+            transitions: transitions.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("engine".to_owned())
@@ -126,6 +131,8 @@ impl Engine {
         Ok(Self {
             inbox,
             store,
+            transitions,
+            afterwords: tokio::sync::Mutex::new(()),
             orders,
             stats,
             thread: Mutex::new(Some(thread)),

@@ -11,9 +11,11 @@ use quaywatch_core::judge::Status;
 use quaywatch_core::{ChannelId, ErrorCode, MonitorId, ShardId, Timestamp};
 use quaywatch_runner::{Batch, Sink};
 use quaywatch_store::CommitFailed;
+use quaywatch_store::records::EventRecord;
 use tokio::sync::oneshot;
 
-use crate::judging::{ChannelNote, Loaded, Reload};
+use crate::acts::NotNow;
+use crate::judging::{Afterword, ChannelNote, Loaded, Refused, Reload, Saying};
 use crate::stats::EngineStats;
 
 /// What the engine's thread is told, besides results.
@@ -29,6 +31,12 @@ pub(crate) enum Message {
     Flush(oneshot::Sender<()>),
     Glimpse(MonitorId, oneshot::Sender<Option<Glimpse>>),
     Survey(Select, oneshot::Sender<Survey>),
+    /// A person wants a monitor checked.
+    CheckNow(MonitorId, oneshot::Sender<Result<Timestamp, NotNow>>),
+    /// A person says something about an open incident; the second answer comes when it is durable.
+    Say(Box<Saying>, oneshot::Sender<Result<EventRecord, Refused>>, oneshot::Sender<()>),
+    /// The same about one that is over.
+    SayAfter(Box<Afterword>, oneshot::Sender<EventRecord>, oneshot::Sender<()>),
     /// No name server answers since then; or, with the second moment, did not until then.
     Resolver(Timestamp, Option<Timestamp>),
     Stop,
@@ -41,6 +49,8 @@ pub enum Select {
     First(usize),
     /// Those of this name or id (`m42`).
     Named(String),
+    /// These, as far as they are known.
+    These(Vec<MonitorId>),
 }
 
 /// Monitors as they are at this moment, from memory.
@@ -55,6 +65,8 @@ pub struct Survey {
 /// One monitor in a [`Survey`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Surveyed {
+    /// Its number.
+    pub id: MonitorId,
     /// Its name.
     pub name: String,
     /// `host:port`.
@@ -63,6 +75,8 @@ pub struct Surveyed {
     pub status: Status,
     /// What its last check saw; `None` before the first.
     pub last: Option<ErrorCode>,
+    /// The slot of that check.
+    pub last_at: Option<Timestamp>,
     /// Handshake time of the last good check, in microseconds.
     pub last_ok_us: Option<u32>,
     /// When that was.

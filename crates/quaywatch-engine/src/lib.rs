@@ -10,6 +10,7 @@
 //!                        acts, deadlines          └─committed─► delivery (lanes) ─► channels
 //! ```
 
+mod acts;
 mod commits;
 mod config;
 #[cfg(test)]
@@ -39,6 +40,7 @@ mod thread;
 #[cfg(test)]
 mod whole;
 
+pub use acts::{ActError, NotNow};
 pub use config::{ChannelFactory, Checks, EngineConfig, Parts};
 pub use engine::{Engine, StartError, Surveyor};
 pub use inbox::{EngineSink, Glimpse, Select, Survey, Surveyed};

@@ -8,7 +8,7 @@ use quaywatch_core::{BootTime, Clock, ShardId};
 use quaywatch_runner::Sight;
 use quaywatch_store::records::BlindChange;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::commits::Commits;
 use crate::config::Checks;
@@ -40,6 +40,8 @@ pub(crate) struct Worker {
     /// Who waits for the group that grows, and for the one in flight.
     pub(crate) waiting: Vec<oneshot::Sender<()>>,
     pub(crate) answered_with: Vec<oneshot::Sender<()>>,
+    /// Counts the groups that hold changes of intervals.
+    pub(crate) transitions: watch::Sender<u64>,
 }
 
 impl Worker {
@@ -103,7 +105,11 @@ impl Worker {
                 }
             }
             // A shard that is still to come was perhaps read before the change, perhaps after.
-            Message::Reload(..) if self.stats.loaded.read() == 0 => self.until_loaded.push(message),
+            Message::Reload(..) | Message::CheckNow(..) | Message::Say(..) | Message::SayAfter(..)
+                if self.stats.loaded.read() == 0 =>
+            {
+                self.until_loaded.push(message);
+            }
             Message::Reload(reload, done) => {
                 let (jobs, gone) = self.judging.reload(*reload);
                 if !gone.is_empty() {
@@ -119,6 +125,9 @@ impl Worker {
                 let whole = answers.iter().all(|(_, answer)| answer.is_ok());
                 let deliver = self.commits.answered(&mut self.judging, answers, boot, &self.stats);
                 self.deliver(deliver);
+                if self.commits.take_turned() {
+                    self.transitions.send_modify(|count| *count += 1);
+                }
                 let waited = std::mem::take(&mut self.answered_with);
                 if whole {
                     for done in waited {
@@ -134,6 +143,24 @@ impl Worker {
             Message::Flush(done) => self.wait_for(done),
             Message::Glimpse(id, answer) => {
                 let _ = answer.send(self.judging.glimpse(id));
+            }
+            Message::CheckNow(id, answer) => {
+                let may = self.judging.may_check_now(id);
+                if may.is_ok() {
+                    self.checks.check_now(id);
+                }
+                let _ = answer.send(may);
+            }
+            Message::Say(saying, answer, done) => {
+                let said = self.judging.say(*saying);
+                if said.is_ok() {
+                    self.wait_for(done);
+                }
+                let _ = answer.send(said);
+            }
+            Message::SayAfter(afterword, answer, done) => {
+                let _ = answer.send(self.judging.say_after(*afterword));
+                self.wait_for(done);
             }
             Message::Resolver(since, until) => self.judging.tell_resolver(since, until),
             Message::Survey(select, answer) => {

@@ -31,6 +31,7 @@ struct FakeRunner {
     jobs: Arc<Mutex<Vec<Job>>>,
     removed: Arc<Mutex<Vec<MonitorId>>>,
     rechecks: Arc<Mutex<Vec<MonitorId>>>,
+    asked: Arc<Mutex<Vec<MonitorId>>>,
 }
 
 impl Checks for FakeRunner {
@@ -44,6 +45,10 @@ impl Checks for FakeRunner {
 
     fn recheck(&self, monitors: Vec<(MonitorId, Timestamp)>) {
         self.rechecks.lock().expect("no holder panics").extend(monitors.into_iter().map(|(id, _)| id));
+    }
+
+    fn check_now(&self, monitor: MonitorId) {
+        self.asked.lock().expect("no holder panics").push(monitor);
     }
 }
 

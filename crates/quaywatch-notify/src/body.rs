@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::notice::{
     ChannelWords, EvidenceWords, FaultWords, FlappingWords, LastOkWords, LatencyWords, LinkWords,
-    LocationsWords, MonitorWords, NamedWords, Notice, SCHEMA, Seconds, ServerWords, TargetWords, rfc3339,
+    LocationsWords, MonitorWords, NamedWords, Notice, SCHEMA, SaidWords, Seconds, ServerWords, TargetWords,
+    rfc3339,
 };
 use crate::{Attempt, clean, text};
 
@@ -18,6 +19,8 @@ use crate::{Attempt, clean, text};
 pub const LARGEST: usize = 64 * 1_024;
 /// The longest name in a body that had to be cut.
 const CUT_NAME_CHARS: usize = 256;
+/// The longest comment in a body that had to be cut.
+const CUT_TEXT_CHARS: usize = 4_000;
 
 #[derive(Serialize, Clone)]
 struct Body<'a> {
@@ -54,6 +57,8 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     flapping: Option<&'a FlappingWords>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    said: Option<SaidWords>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<&'a FaultWords>,
     #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<&'a ChannelWords>,
@@ -63,7 +68,7 @@ struct Body<'a> {
     server: &'a ServerWords,
 }
 
-/// The incident with the fields of reminders and acknowledgements, which nothing sets yet: receivers see one shape.
+/// The incident with the fields of reminders and snoozing, which nothing sets yet: receivers see one shape.
 #[derive(Serialize, Clone)]
 struct Incident<'a> {
     id: &'a str,
@@ -78,8 +83,9 @@ struct Incident<'a> {
     never_up: bool,
     close_reason: Option<CloseReason>,
     reminder: u32,
-    acknowledged_at: Option<()>,
-    acknowledged_by: Option<()>,
+    #[serde(with = "rfc3339::option")]
+    acknowledged_at: Option<Timestamp>,
+    acknowledged_by: Option<&'a str>,
     snoozed_until: Option<()>,
 }
 
@@ -135,8 +141,8 @@ fn whole<'a>(notice: &'a Notice, attempt: &'a Attempt) -> Body<'a> {
             never_up: incident.never_up,
             close_reason: incident.close_reason,
             reminder: 0,
-            acknowledged_at: None,
-            acknowledged_by: None,
+            acknowledged_at: incident.acknowledged_at,
+            acknowledged_by: incident.acknowledged_by.as_deref(),
             snoozed_until: None,
         }),
         locations: &notice.locations,
@@ -144,6 +150,7 @@ fn whole<'a>(notice: &'a Notice, attempt: &'a Attempt) -> Body<'a> {
         last_ok: notice.last_ok.as_ref(),
         latency: notice.latency.as_ref(),
         flapping: notice.flapping.as_ref(),
+        said: notice.said.clone(),
         fault: notice.fault.as_ref(),
         channel: notice.channel.as_ref(),
         group: None,
@@ -174,6 +181,10 @@ fn short_words(body: &mut Body<'_>) {
         monitor.tags.clear();
         monitor.name = clean::line(&monitor.name, CUT_NAME_CHARS);
         monitor.group = monitor.group.as_deref().map(|group| clean::line(group, CUT_NAME_CHARS));
+    }
+    if let Some(said) = &mut body.said {
+        said.by = clean::line(&said.by, CUT_NAME_CHARS);
+        said.text = said.text.as_deref().map(|text| clean::line(text, CUT_TEXT_CHARS));
     }
 }
 

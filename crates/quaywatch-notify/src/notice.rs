@@ -46,6 +46,10 @@ kinds! {
     IncidentReminder = "incident.reminder",
     /// It changes too often for single notices.
     IncidentFlapping = "incident.flapping",
+    /// Somebody looks after it.
+    IncidentAcknowledged = "incident.acknowledged",
+    /// Somebody wrote something about it, perhaps after its end.
+    IncidentCommented = "incident.commented",
     /// It is over.
     IncidentClosed = "incident.closed",
     /// A location or the server itself cannot see.
@@ -119,6 +123,9 @@ pub struct Notice {
     /// How often it changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flapping: Option<FlappingWords>,
+    /// What somebody said, where that is the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<SaidWords>,
     /// The watcher's own fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<FaultWords>,
@@ -161,6 +168,7 @@ impl Notice {
             last_ok: None,
             latency: None,
             flapping: None,
+            said: None,
             fault: None,
             channel: None,
             links: LinkWords::default(),
@@ -263,6 +271,12 @@ pub struct IncidentWords {
     /// Why it ended.
     #[serde(default)]
     pub close_reason: Option<CloseReason>,
+    /// When somebody said that they look after it.
+    #[serde(default, with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub acknowledged_at: Option<Timestamp>,
+    /// Who.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_by: Option<String>,
 }
 
 /// From where something was seen.
@@ -392,6 +406,16 @@ pub struct FlappingWords {
     /// It is steady again.
     #[serde(default)]
     pub steady: bool,
+}
+
+/// What somebody said about an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaidWords {
+    /// Who, by name.
+    pub by: String,
+    /// What; an acknowledgement may go without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 /// The watcher's own fault.

@@ -71,6 +71,8 @@ pub(crate) fn opened() -> Notice {
             failed_checks: 3,
             never_up: false,
             close_reason: None,
+            acknowledged_at: None,
+            acknowledged_by: None,
         }),
         locations: LocationsWords {
             agree: vec!["msk".into(), "fra".into(), "hel".into()],
@@ -96,6 +98,21 @@ fn server() -> ServerWords {
 fn incident(f: impl FnOnce(&mut IncidentWords)) -> Notice {
     let mut notice = opened();
     f(notice.incident.as_mut().expect("the sample has an incident"));
+    notice
+}
+
+fn said(kind: EventKind, text: Option<&str>) -> Notice {
+    let mut notice = incident(|incident| {
+        incident.duration_seconds = Seconds(Duration::from_secs(90));
+        incident.acknowledged_at = Some(STARTED + Duration::from_secs(60));
+        incident.acknowledged_by = Some("Anna".into());
+    });
+    notice.kind = kind;
+    notice.sequence = 1;
+    notice.timestamp = STARTED + Duration::from_secs(90);
+    notice.previous_status = notice.status;
+    notice.evidence.clear();
+    notice.said = Some(SaidWords { by: "Anna".into(), text: text.map(str::to_owned) });
     notice
 }
 
@@ -204,6 +221,9 @@ pub(crate) fn all() -> Vec<(&'static str, Notice, Attempt)> {
             ),
             attempt(),
         ),
+        ("acknowledged", said(EventKind::IncidentAcknowledged, None), attempt()),
+        ("acknowledged_with_note", said(EventKind::IncidentAcknowledged, Some("On my way.")), attempt()),
+        ("commented", said(EventKind::IncidentCommented, Some("The disk is full.\nCleaning up.")), attempt()),
         ("closed", closed(CloseReason::Recovered), attempt()),
         ("closed_removed", closed(CloseReason::Removed), attempt()),
         ("closed_late_combined", closed(CloseReason::Recovered), Attempt { combined: true, ..late }),

@@ -5,7 +5,7 @@ use quaywatch_core::judge::{CloseReason, Severity, Status};
 
 use crate::Attempt;
 use crate::clean::{duration, latency, line, moment};
-use crate::notice::{EventKind, FaultWords, IncidentWords, Notice};
+use crate::notice::{EventKind, FaultWords, IncidentWords, Notice, SaidWords};
 
 /// The longest name in a text.
 const NAME_CHARS: usize = 200;
@@ -31,6 +31,7 @@ pub fn text(notice: &Notice, attempt: &Attempt) -> String {
             EventKind::IncidentUpdated => updated(notice, &mut lines),
             EventKind::IncidentReminder => still(notice, &mut lines),
             EventKind::IncidentFlapping => flapping(notice, &mut lines),
+            EventKind::IncidentAcknowledged | EventKind::IncidentCommented => said(notice, &mut lines),
             EventKind::IncidentClosed => closed(notice, &mut lines),
             EventKind::ServerFault => fault(notice, &mut lines),
             EventKind::ServerRecovered => sees_again(notice, &mut lines),
@@ -80,6 +81,8 @@ fn headline(notice: &Notice, attempt: &Attempt) -> (&'static str, String) {
             (sign, format!("Still {}, {}: {who}", word.to_lowercase(), lasting(notice)))
         }
         EventKind::IncidentFlapping => ("🟠", format!("Unstable: {who}")),
+        EventKind::IncidentAcknowledged => ("✋", format!("{} is on it: {who}", speaker(notice))),
+        EventKind::IncidentCommented => ("💬", format!("{} wrote: {who}", speaker(notice))),
         EventKind::IncidentClosed => {
             match notice.incident.as_ref().and_then(|incident| incident.close_reason) {
                 None | Some(CloseReason::Recovered) => ("🟢", format!("Up: {who}")),
@@ -131,6 +134,8 @@ fn channel_headline(notice: &Notice) -> (&'static str, String) {
         | EventKind::IncidentUpdated
         | EventKind::IncidentReminder
         | EventKind::IncidentFlapping
+        | EventKind::IncidentAcknowledged
+        | EventKind::IncidentCommented
         | EventKind::IncidentClosed
         | EventKind::ServerFault
         | EventKind::ServerRecovered => {
@@ -265,8 +270,29 @@ fn updated(notice: &Notice, lines: &mut Vec<String>) {
 fn still(notice: &Notice, lines: &mut Vec<String>) {
     if let Some(incident) = &notice.incident {
         let since = moment(incident.started_at);
-        lines.push(format!("{}, since {since}. Nobody has acknowledged it.", error(notice)));
+        let cared_for = match (&incident.acknowledged_by, incident.acknowledged_at) {
+            (Some(by), Some(at)) => format!("{} is on it since {}.", line(by, NAME_CHARS), moment(at)),
+            (Some(_) | None, _) => "Nobody has acknowledged it.".to_owned(),
+        };
+        lines.push(format!("{}, since {since}. {cared_for}", error(notice)));
     }
+}
+
+/// Who acknowledged or commented.
+fn speaker(notice: &Notice) -> String {
+    notice.said.as_ref().map_or_else(|| "Somebody".to_owned(), |said| line(&said.by, NAME_CHARS))
+}
+
+fn said(notice: &Notice, lines: &mut Vec<String>) {
+    if let Some(SaidWords { text: Some(text), .. }) = &notice.said {
+        lines.push(line(text, SENTENCE_CHARS));
+    }
+    let Some(incident) = &notice.incident else { return };
+    let since = moment(incident.started_at);
+    lines.push(match incident.ended_at {
+        None => format!("{} since {since}. Reason: {}", state(notice.status).1, error(notice)),
+        Some(ended) => format!("{since} to {}. Reason: {}", moment(ended), error(notice)),
+    });
 }
 
 fn flapping(notice: &Notice, lines: &mut Vec<String>) {

@@ -383,6 +383,17 @@ pub struct IncidentRecord {
     pub next_sequence: u32,
     /// The judge that decided it.
     pub judge_version: u32,
+    /// Who said that they look after it, if anybody did.
+    pub acknowledged: Option<Box<Acknowledged>>,
+}
+
+/// Somebody looks after an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// Since when.
+    pub at: Timestamp,
+    /// Who, as notices call them.
+    pub by: String,
 }
 
 /// Which incidents are wanted.

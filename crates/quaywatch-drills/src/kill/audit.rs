@@ -301,6 +301,7 @@ mod tests {
                 failed_checks: 2,
                 next_sequence: 2,
                 judge_version: 1,
+                acknowledged: None,
             },
             events: vec![event(0, from + 1, "incident.opened"), event(1, to, "incident.closed")],
         }

@@ -108,6 +108,7 @@ impl Judging {
                     failed_checks,
                     next_sequence: 0,
                     judge_version: JUDGE_VERSION,
+                    acknowledged: None,
                 };
                 self.open_incident(entry, Open { record, told: Vec::new(), status, never_up }, moment);
             }

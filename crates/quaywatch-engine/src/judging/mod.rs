@@ -4,6 +4,7 @@
 //! takes out steps for the store, rechecks for the runner, and changes of blind time. So every order of events, and a
 //! crash between any two of them, can be played in a test.
 
+mod acts;
 mod decide;
 mod lazy;
 mod load;
@@ -31,11 +32,12 @@ use crate::routes::Routes;
 use crate::stats::EngineStats;
 use crate::steps::Steps;
 
+pub(crate) use acts::{Afterword, Refused, Saying, Words};
 pub(crate) use load::{Loaded, Orphan};
 pub(crate) use own::{ChannelNote, derived_id};
 pub(crate) use reload::Reload;
 pub(crate) use sight::TOLD_AFTER;
-use snapshot::Words;
+use snapshot::Words as Names;
 
 /// Agents' results that are older than this at their arrival are recorded, not judged.
 const LATE: Duration = Duration::from_secs(120);
@@ -47,7 +49,7 @@ pub(crate) struct Judging {
     routes: Routes,
     plans: Plans,
     policies: HashSet<Arc<Policy>>,
-    words: Words,
+    words: Names,
     steps: Steps,
     rng: Rng,
     /// What the judge at hand decided; kept for its memory.
@@ -55,6 +57,7 @@ pub(crate) struct Judging {
     rechecks: Vec<(MonitorId, Timestamp)>,
     /// Monitors whose states are to be written without hurry.
     lazy: lazy::Lazy,
+    asked: acts::Asked,
     blind: BTreeMap<LocationId, sight::Blindness>,
     blind_changes: Vec<BlindChange>,
     /// Sealed states of monitors in the bin, should one come back.
@@ -72,12 +75,13 @@ impl Judging {
             routes: Routes::default(),
             plans: Plans::default(),
             policies: HashSet::new(),
-            words: Words::new(config),
+            words: Names::new(config),
             steps: Steps::new(config.most_unwritten_results),
             rng: Rng::new(config.seed),
             commands: Vec::new(),
             rechecks: Vec::new(),
             lazy: lazy::Lazy::default(),
+            asked: acts::Asked::default(),
             blind: BTreeMap::new(),
             blind_changes: Vec::new(),
             bin: HashMap::new(),
@@ -243,6 +247,7 @@ impl Judging {
                 let fits = |entry: &&Entry| *entry.card.name == **text || Some(entry.card.id) == id;
                 self.entries.iter().filter(fits).map(surveyed).collect()
             }
+            Select::These(ids) => ids.iter().filter_map(|id| self.entries.get(*id)).map(surveyed).collect(),
         };
         Survey { monitors, total }
     }
@@ -287,10 +292,12 @@ fn is_late(policy: &Policy, slot: Timestamp, now: Timestamp) -> bool {
 fn surveyed(entry: &Entry) -> Surveyed {
     let was_good = entry.last_ok_at > Timestamp(0);
     Surveyed {
+        id: entry.card.id,
         name: entry.card.name.to_string(),
         target: entry.card.host.with_port(entry.card.port),
         status: entry.judge.status(),
         last: entry.recent.last(),
+        last_at: entry.recent.last().map(|_| entry.last_slot),
         last_ok_us: was_good.then_some(entry.last_ok_us),
         last_ok_at: was_good.then_some(entry.last_ok_at),
     }

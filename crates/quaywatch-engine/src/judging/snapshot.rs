@@ -162,6 +162,8 @@ fn incident(open: &Open, at: Timestamp) -> IncidentWords {
         failed_checks: record.failed_checks,
         never_up: open.never_up,
         close_reason: record.close_reason,
+        acknowledged_at: record.acknowledged.as_ref().map(|acknowledged| acknowledged.at),
+        acknowledged_by: record.acknowledged.as_ref().map(|acknowledged| acknowledged.by.clone()),
     }
 }
 

@@ -210,6 +210,7 @@ pub(crate) fn incident(n: u8, monitor: MonitorId, started: i64) -> IncidentRecor
         failed_checks: 2,
         next_sequence: 1,
         judge_version: 1,
+        acknowledged: None,
     }
 }
 

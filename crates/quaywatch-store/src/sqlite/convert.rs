@@ -107,6 +107,7 @@ pub(super) fn incident(row: &Row<'_>) -> RowResult<IncidentRecord> {
         failed_checks: row.get(11)?,
         next_sequence: row.get(12)?,
         judge_version: row.get(13)?,
+        acknowledged: None,
     })
 }
 

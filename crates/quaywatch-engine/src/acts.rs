@@ -1,0 +1,162 @@
+//! What people do to what is watched while it runs: look now, say that they look after an incident, write about it.
+//!
+//! Each act goes through the engine's thread, which owns what it is about, and is durable when the call returns.
+
+use std::time::Duration;
+
+use quaywatch_core::{MonitorId, Timestamp};
+use quaywatch_notify::Notice;
+use quaywatch_store::StoreError;
+use quaywatch_store::records::{EventRecord, IncidentFilter, IncidentRecord};
+use tokio::sync::{oneshot, watch};
+
+use crate::engine::Engine;
+use crate::inbox::Message;
+use crate::judging::{Afterword, Refused, Saying, Words};
+
+/// Why a monitor is not checked now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotNow {
+    /// There is no such monitor.
+    #[error("there is no such monitor")]
+    Unknown,
+    /// Its owner wants it left alone.
+    #[error("the monitor is paused")]
+    Paused,
+    /// It is checked from other places only.
+    #[error("the monitor is not checked from here")]
+    Elsewhere,
+    /// It was asked for a moment ago; again after this time.
+    #[error("it was checked out of turn a moment ago")]
+    TooSoon(Duration),
+    /// The engine has stopped.
+    #[error("the server is stopping")]
+    Stopped,
+}
+
+/// Why an act on an incident was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    /// There is no such incident.
+    #[error("there is no such incident")]
+    NotFound,
+    /// It is over: there is nothing to look after.
+    #[error("the incident is over")]
+    Closed,
+    /// Somebody does already.
+    #[error("the incident is acknowledged already, by {by}")]
+    AlreadyAcknowledged {
+        /// Who.
+        by: String,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The engine has stopped.
+    #[error("the server is stopping")]
+    Stopped,
+}
+
+impl Engine {
+    /// Has a monitor checked out of turn, at most once a second. Gives the moment of asking: the first result whose
+    /// slot is not before it was seen because of it.
+    ///
+    /// # Errors
+    /// [`NotNow`].
+    pub async fn check_now(&self, monitor: MonitorId) -> Result<Timestamp, NotNow> {
+        let (answer, wait) = oneshot::channel();
+        self.inbox.send(Message::CheckNow(monitor, answer));
+        wait.await.unwrap_or(Err(NotNow::Stopped))
+    }
+
+    /// Says that `by` (a name, as notices show it) looks after an open incident. Whoever was told of it is told that.
+    ///
+    /// # Errors
+    /// [`ActError::Closed`], [`ActError::AlreadyAcknowledged`], [`ActError::Stopped`].
+    pub async fn acknowledge(
+        &self,
+        incident: &IncidentRecord,
+        by: &str,
+        note: Option<&str>,
+    ) -> Result<EventRecord, ActError> {
+        let words = Words::Acknowledges(note.map(str::to_owned));
+        self.say(incident, by, words).await?.map_err(|refused| match refused {
+            Refused::NotOpen => ActError::Closed,
+            Refused::AlreadyAcknowledged(before) => {
+                ActError::AlreadyAcknowledged { by: before.by, at: before.at }
+            }
+        })
+    }
+
+    /// Adds what `by` writes about an incident, open or over. Whoever was told of it is told that.
+    ///
+    /// # Errors
+    /// [`ActError::NotFound`], [`ActError::Store`], [`ActError::Stopped`].
+    pub async fn comment(
+        &self,
+        incident: &IncidentRecord,
+        by: &str,
+        text: &str,
+    ) -> Result<EventRecord, ActError> {
+        let open = self.say(incident, by, Words::Comments(text.to_owned())).await?;
+        match open {
+            Ok(event) => Ok(event),
+            Err(Refused::NotOpen | Refused::AlreadyAcknowledged(_)) => {
+                self.comment_after(incident, by, text).await
+            }
+        }
+    }
+
+    /// Changes whenever intervals have opened or closed and that is durable: the transitions in the store have grown.
+    #[must_use]
+    pub fn transitions(&self) -> watch::Receiver<u64> {
+        self.transitions.subscribe()
+    }
+
+    /// Says something about an incident that the engine holds, if it does.
+    async fn say(
+        &self,
+        incident: &IncidentRecord,
+        by: &str,
+        words: Words,
+    ) -> Result<Result<EventRecord, Refused>, ActError> {
+        let saying = Saying { monitor: incident.monitor, incident: incident.id, by: by.to_owned(), words };
+        let (answer, wait) = oneshot::channel();
+        let (done, durable) = oneshot::channel();
+        self.inbox.send(Message::Say(Box::new(saying), answer, done));
+        let answer = wait.await.map_err(|_| ActError::Stopped)?;
+        if answer.is_ok() {
+            durable.await.map_err(|_| ActError::Stopped)?;
+        }
+        Ok(answer)
+    }
+
+    /// Adds to an incident that is over. The engine holds it no more, so the store says how it ended; nobody else
+    /// writes to it, so one after another is enough for the numbers of events to have no gap.
+    async fn comment_after(
+        &self,
+        incident: &IncidentRecord,
+        by: &str,
+        text: &str,
+    ) -> Result<EventRecord, ActError> {
+        let _turn = self.afterwords.lock().await;
+        // Its end may be decided and not yet written.
+        self.flush().await;
+        let account = self.store.account(incident.account);
+        let of_monitor = IncidentFilter { monitor: Some(incident.monitor), ..IncidentFilter::default() };
+        let record = account.incidents(of_monitor).await?.into_iter().find(|known| known.id == incident.id);
+        let record = record.ok_or(ActError::NotFound)?;
+        let events = account.events(incident.id).await?;
+        let last = events.last().and_then(|event| Notice::from_snapshot(&event.snapshot).ok());
+        let last = last.ok_or(ActError::NotFound)?;
+        let afterword = Afterword { record, last, by: by.to_owned(), text: text.to_owned() };
+        let (answer, wait) = oneshot::channel();
+        let (done, durable) = oneshot::channel();
+        self.inbox.send(Message::SayAfter(Box::new(afterword), answer, done));
+        let event = wait.await.map_err(|_| ActError::Stopped)?;
+        durable.await.map_err(|_| ActError::Stopped)?;
+        Ok(event)
+    }
+}

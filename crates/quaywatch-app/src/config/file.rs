@@ -190,7 +190,7 @@ fn sections(
 }
 
 /// Whether the document looks like one of ours at all; if not, the likely mistake is named alone.
-fn form(root: &Node<'_>, problems: &mut Problems) -> Option<()> {
+pub(super) fn form(root: &Node<'_>, problems: &mut Problems) -> Option<()> {
     const EXAMPLE: &str = "the least is `monitors: [{name: ssh, host: 127.0.0.1, port: 22}]`";
     let lonely = ["host", "monitor_type", "port"].iter().any(|key| root.get(key).is_some());
     let (code, message, remedy) = match &root.value {
@@ -221,7 +221,7 @@ fn form(root: &Node<'_>, problems: &mut Problems) -> Option<()> {
     (matches!(root.value, Value::Mapping(_)) && !lonely).then_some(())
 }
 
-fn unknown_section(word: &str, span: quaywatch_core::doc::Span, problems: &mut Problems) {
+pub(super) fn unknown_section(word: &str, span: quaywatch_core::doc::Span, problems: &mut Problems) {
     let synonyms = [
         ("hosts", "monitors"),
         ("checks", "monitors"),
@@ -253,7 +253,7 @@ fn unknown_section(word: &str, span: quaywatch_core::doc::Span, problems: &mut P
 }
 
 /// The monitors, into `config`. `channels` are the names that they may use. The tree of the rest comes back.
-fn monitors<'t>(
+pub(super) fn monitors<'t>(
     text: &'t str,
     config: &mut Config,
     channels: &[String],

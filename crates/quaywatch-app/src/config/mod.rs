@@ -7,6 +7,7 @@
 mod budget;
 mod channels;
 mod diff;
+mod document;
 mod file;
 mod locate;
 pub mod plans;
@@ -27,6 +28,7 @@ use quaywatch_store::records::AcceptedConfig;
 pub use channels::ChannelConfig;
 pub(crate) use channels::{ClearChannel, read_clear};
 pub use diff::diff;
+pub(crate) use document::{Around, Document, read_document};
 pub use file::{Outside, data_dir, hash, read, read_known, read_with};
 pub use locate::line_of;
 pub use render::{Look, render};

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use quaywatch_core::{MonitorId, Timestamp};
+use quaywatch_store::records::Applied;
 
+use super::changes::Turn;
 use super::monitors::{EDIT, MonitorView, PauseFor};
 use super::refuse::not_built;
 use super::{OperationError, Operations};
@@ -36,6 +38,18 @@ impl Operations {
     ) -> Result<MonitorView, OperationError> {
         caller.require(EDIT)?;
         let _ = id;
+        Err(not_built())
+    }
+
+    /// Writes that these monitors are paused, or no longer, and returns when the engine follows.
+    pub(super) async fn set_paused(
+        &self,
+        turn: &Turn<'_>,
+        caller: &Caller,
+        ids: &[MonitorId],
+        pause: Option<&PauseFor>,
+    ) -> Result<Applied, OperationError> {
+        let _ = (turn, caller, ids, pause);
         Err(not_built())
     }
 

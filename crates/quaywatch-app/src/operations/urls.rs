@@ -1,15 +1,20 @@
 //! The documented call, word by word: monitors as `urls` with `monitor_type`, `port`, `period`, `custom_timeout` and
-//! `notify_*`. One thin adapter: everything is done by the operations on monitors.
+//! `notify_*`. One thin adapter: a body becomes a body of the operations on monitors, which do everything.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quaywatch_core::doc::{Node, Problem};
+use quaywatch_core::doc::{Key, Node, Path, Problem, Problems, Span, Style, Value, closest, pairs, quote};
 use quaywatch_core::judge::Status;
+use quaywatch_core::spec::values::{At, alternatives};
 use quaywatch_core::{ErrorCode, ErrorStatus, MonitorId, Timestamp};
-use quaywatch_store::records::Window;
+use quaywatch_store::records::{ChannelRecord, Window};
 
+use super::monitors::{LOOK, MonitorQuery, MonitorView, Written};
 use super::page::{Page, Paging};
-use super::refuse::not_built;
+use super::reading::warning;
+use super::results::ResultQuery;
 use super::{OperationError, Operations};
 use crate::caller::Caller;
 
@@ -26,6 +31,8 @@ pub struct UrlView {
     pub monitor_type: &'static str,
     /// The port.
     pub port: u16,
+    /// What was said of it when it was made; it changes nothing.
+    pub protocol: Option<String>,
     /// From check to check.
     pub period: Duration,
     /// The timeout.
@@ -93,14 +100,23 @@ pub struct UrlLog {
     pub latency_us: Option<u32>,
 }
 
+/// A minute: what the documented call waits where nobody says otherwise.
+const CUSTOM_TIMEOUT: &str = "60";
+/// How far back the log goes: as long as single results are kept.
+const LOG: Duration = Duration::from_secs(30 * 86_400);
+/// The tag that keeps `protocol`.
+const PROTOCOL: &str = "protocol";
+
 impl Operations {
     /// Monitors as urls, as they were made.
     ///
     /// # Errors
     /// Where the caller may not, or a cursor is none.
     pub async fn list_urls(&self, caller: &Caller, paging: &Paging) -> Result<Page<UrlView>, OperationError> {
-        let _ = (caller, paging);
-        Err(not_built())
+        let query = MonitorQuery { paging: paging.clone(), ..MonitorQuery::default() };
+        let page = self.list_monitors(caller, &query).await?.page;
+        let channels = self.account(caller).channels().await?;
+        Ok(page.map(|monitor| view(monitor, &channels)))
     }
 
     /// One of them.
@@ -108,8 +124,9 @@ impl Operations {
     /// # Errors
     /// Where the caller may not, or there is none.
     pub async fn read_url(&self, caller: &Caller, id: MonitorId) -> Result<UrlView, OperationError> {
-        let _ = (caller, id);
-        Err(not_built())
+        caller.require(LOOK)?;
+        let channels = self.account(caller).channels().await?;
+        Ok(view(self.view(caller.account, id).await?, &channels))
     }
 
     /// The documented call.
@@ -117,8 +134,28 @@ impl Operations {
     /// # Errors
     /// As for [`Operations::create_monitor`].
     pub async fn create_url(&self, caller: &Caller, body: &Node<'_>) -> Result<WrittenUrl, OperationError> {
-        let _ = (caller, body);
-        Err(not_built())
+        caller.require(super::monitors::EDIT)?;
+        let channels = self.account(caller).channels().await?;
+        let body = Body::read(body)?;
+        body.require()?;
+        let (mut node, warnings) = body.monitor(&channels, &[]);
+        default(&mut node, "custom_timeout", CUSTOM_TIMEOUT);
+        let mut count = 1;
+        loop {
+            let named = match body.target().filter(|_| !body.has("name")) {
+                Some(target) => with(&node, "name", &numbered(&target, count)),
+                None => node.clone(),
+            };
+            match self.create_monitor(caller, &named).await {
+                // The documented call knows no names: two urls may be the same.
+                Err(OperationError::Conflict { code: "name_taken", .. })
+                    if !body.has("name") && count < MOST_ALIKE =>
+                {
+                    count += 1;
+                }
+                other => return Ok(written(other?, &channels, warnings)),
+            }
+        }
     }
 
     /// Changes what is named.
@@ -132,8 +169,26 @@ impl Operations {
         patch: &Node<'_>,
         revision: Option<u32>,
     ) -> Result<WrittenUrl, OperationError> {
-        let _ = (caller, id, patch, revision);
-        Err(not_built())
+        caller.require(super::monitors::EDIT)?;
+        let channels = self.account(caller).channels().await?;
+        let body = Body::read(patch)?;
+        let old = self.view(caller.account, id).await?;
+        let (mut node, warnings) = body.monitor(&channels, &old.spec.channels);
+        if node.get("custom_timeout").is_some() {
+            default(&mut node, "custom_timeout", CUSTOM_TIMEOUT);
+        }
+        // A name that nobody gave says what is watched, also when that changes.
+        if !body.has("name") && old.spec.name == old.spec.target() {
+            let (host, port) = old.spec.host_and_port();
+            let text =
+                |name: &str, old: String| body.value(name).and_then(scalar_of).map_or(old, str::to_owned);
+            let target = format!("{}:{}", text("url", host.to_string()), text("port", port.to_string()));
+            if target != old.spec.name {
+                node = with(&node, "name", &target);
+            }
+        }
+        let changed = self.update_monitor(caller, id, &node, revision).await?;
+        Ok(written(changed, &channels, warnings))
     }
 
     /// Puts it into the bin.
@@ -141,8 +196,7 @@ impl Operations {
     /// # Errors
     /// As for [`Operations::delete_monitor`].
     pub async fn delete_url(&self, caller: &Caller, id: MonitorId) -> Result<(), OperationError> {
-        let _ = (caller, id);
-        Err(not_built())
+        self.delete_monitor(caller, id, None).await
     }
 
     /// Its checks, the newest first.
@@ -156,7 +210,276 @@ impl Operations {
         window: Option<Window>,
         paging: &Paging,
     ) -> Result<Page<UrlLog>, OperationError> {
-        let _ = (caller, id, window, paging);
-        Err(not_built())
+        let now = self.clock.now();
+        let query = ResultQuery {
+            window: window.unwrap_or(Window { from: now - LOG, to: now }),
+            location: None,
+            failures: false,
+            newest_first: true,
+            paging: paging.clone(),
+        };
+        let page = self.list_results(caller, id, &query).await?;
+        Ok(page.map(|result| UrlLog {
+            checked_at: result.at,
+            status: result.verdict,
+            error_status: result.error_status,
+            error_code: result.error_code,
+            latency_us: result.latency_us,
+        }))
+    }
+}
+
+/// Urls that are the same in every respect: a loop that makes more is a mistake.
+const MOST_ALIKE: u32 = 20;
+
+/// `db.example.com:3306`, `db.example.com:3306 (2)`.
+fn numbered(target: &str, count: u32) -> String {
+    if count == 1 { target.to_owned() } else { format!("{target} ({count})") }
+}
+
+/// What the documented call knows, and what becomes of it.
+const FIELDS: [(&str, Field); 15] = [
+    ("url", Field::Same),
+    ("monitor_type", Field::Same),
+    ("port", Field::Same),
+    ("protocol", Field::Protocol),
+    ("period", Field::Same),
+    ("custom_timeout", Field::Same),
+    ("http_method", Field::Foreign),
+    ("expected_keyword", Field::Foreign),
+    ("notify_telegram", Field::Notify("telegram")),
+    ("notify_max", Field::Notify("max")),
+    ("notify_email", Field::Notify("email")),
+    ("notify_webhook", Field::Notify("webhook")),
+    ("name", Field::Same),
+    ("group", Field::Same),
+    ("enabled", Field::Same),
+];
+
+/// What becomes of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    /// The reader of monitors knows it by the same name.
+    Same,
+    /// Kept as a tag.
+    Protocol,
+    /// Of HTTP: nothing.
+    Foreign,
+    /// All channels of this kind.
+    Notify(&'static str),
+}
+
+/// A body whose fields are known and of the right form.
+struct Body<'a> {
+    fields: Vec<(&'static str, Field, &'a Node<'a>)>,
+}
+
+impl<'a> Body<'a> {
+    fn read(body: &'a Node<'a>) -> Result<Self, OperationError> {
+        let mut problems = Problems::new();
+        let form = r#"send `{"url": "db.example.com", "monitor_type": "tcp", "port": 3306, "period": 60}`"#;
+        let mut fields = Vec::new();
+        for (key, value) in pairs(body, &Path::Root, form, &mut problems).unwrap_or_default() {
+            let Some((name, field)) = FIELDS.iter().find(|(name, _)| *name == key.text) else {
+                unknown(key, &mut problems);
+                continue;
+            };
+            let at = At { node: value, path: Path::Root.key(name), key: name };
+            match field {
+                Field::Notify(_) if !value.is_null() => drop(at.boolean(&mut problems)),
+                Field::Protocol if !value.is_null() => drop(at.line(&mut problems, 64)),
+                Field::Same if *name == "port" && !value.is_null() => port(&at, &mut problems),
+                Field::Same | Field::Foreign | Field::Notify(_) | Field::Protocol => {}
+            }
+            fields.push((*name, *field, value));
+        }
+        if problems.is_fine() { Ok(Self { fields }) } else { Err(OperationError::Invalid(problems)) }
+    }
+
+    fn value(&self, wanted: &str) -> Option<&'a Node<'a>> {
+        let found = self.fields.iter().find(|(name, ..)| *name == wanted);
+        found.map(|(.., value)| *value).filter(|value| !value.is_null())
+    }
+
+    fn has(&self, wanted: &str) -> bool {
+        self.value(wanted).is_some()
+    }
+
+    /// What a new one must have.
+    fn require(&self) -> Result<(), OperationError> {
+        let mut problems = Problems::new();
+        let mut missing = |name: &str, message: &str, remedy: &str| {
+            if !self.has(name) {
+                problems.error(&Path::Root.key(name), Span::default(), "required", message, remedy);
+            }
+        };
+        missing("url", "`url` is required: the host, without a scheme", r#"send `"url": "db.example.com"`"#);
+        missing("port", PORT_RULE, r#"send `"port": 3306`"#);
+        if problems.is_fine() { Ok(()) } else { Err(OperationError::Invalid(problems)) }
+    }
+
+    /// What it is called where nobody gives it a name.
+    fn target(&self) -> Option<String> {
+        Some(format!("{}:{}", scalar_of(self.value("url")?)?, scalar_of(self.value("port")?)?))
+    }
+
+    /// The same as a body of a monitor, and what its sender should know.
+    fn monitor(&self, channels: &[ChannelRecord], told: &[String]) -> (Node<'a>, Vec<Problem>) {
+        let (mut entries, mut warnings) = (Vec::new(), Vec::new());
+        let mut names: Vec<String> = told.to_vec();
+        let mut is_about_channels = false;
+        for (name, field, value) in &self.fields {
+            match field {
+                Field::Same => entries.push((key(name), (*value).clone())),
+                Field::Foreign if value.is_null() => {}
+                Field::Foreign => warnings.push(warning(
+                    name,
+                    "ignored",
+                    format!("`{name}` means nothing to a TCP check and was ignored"),
+                    "leave it out, or send null",
+                )),
+                Field::Protocol => entries.push((key("tags"), tagged((*value).clone()))),
+                Field::Notify(_) if value.is_null() => {}
+                Field::Notify(kind) => {
+                    is_about_channels = true;
+                    let of_kind = || channels.iter().filter(|channel| channel.kind == *kind);
+                    let is = |named: &String| of_kind().any(|channel| is_named(channel, named));
+                    names.retain(|named| !is(named));
+                    if is_true(value) {
+                        names.extend(of_kind().map(|channel| channel.name.clone()));
+                        warnings.extend(nobody(name, kind, of_kind().count()));
+                    }
+                }
+            }
+        }
+        if is_about_channels {
+            let items = names.into_iter().map(|name| scalar(name, Style::Quoted)).collect();
+            entries.push((key("channels"), Node { value: Value::Sequence(items), span: Span::default() }));
+        }
+        (Node { value: Value::Mapping(entries), span: Span::default() }, warnings)
+    }
+}
+
+const PORT_RULE: &str = "`port` is required for `monitor_type: tcp`: an integer from 1 to 65535";
+
+fn port(at: &At<'_, '_>, problems: &mut Problems) {
+    let number = at.scalar().and_then(|(text, _)| text.trim().parse::<u16>().ok()).filter(|port| *port > 0);
+    if number.is_none() {
+        let message = format!("{PORT_RULE}; this is {}", at.node.describe());
+        at.error(problems, "integer", message, r#"send `"port": 3306`"#);
+    }
+}
+
+fn unknown(found: &Key<'_>, problems: &mut Problems) {
+    let known = || FIELDS.iter().map(|(name, _)| *name);
+    let remedy = closest(&found.text, known()).map_or_else(
+        || {
+            let words: Vec<String> = known().map(|name| format!("`{name}`")).collect();
+            format!(
+                "there are {}; everything else stands under /api/v1/monitors",
+                alternatives(&words, "and")
+            )
+        },
+        |meant| format!("did you mean `{meant}`?"),
+    );
+    let message = format!("unknown field {}", quote(&found.text));
+    problems.error(&Path::Root.key(&found.text), found.span, "unknown_key", message, remedy);
+}
+
+/// Nobody hears of it, though somebody was meant to.
+fn nobody(name: &str, kind: &str, channels: usize) -> Option<Problem> {
+    (channels == 0).then(|| {
+        warning(
+            name,
+            "nobody_told",
+            format!(
+                "`{name}` is set, but the account has no channel of the type {kind}: nobody is told there"
+            ),
+            format!("make a channel of the type {kind} and set `{name}` again"),
+        )
+    })
+}
+
+fn is_named(channel: &ChannelRecord, name: &str) -> bool {
+    channel.name == name || channel.id.to_string() == name
+}
+
+fn scalar_of<'n>(node: &'n Node<'_>) -> Option<&'n str> {
+    match &node.value {
+        Value::Scalar(text, _) => Some(text.trim()),
+        Value::Mapping(_) | Value::Sequence(_) => None,
+    }
+}
+
+fn is_true(node: &Node<'_>) -> bool {
+    matches!(&node.value, Value::Scalar(text, _) if text == "true")
+}
+
+fn key(name: &'static str) -> Key<'static> {
+    Key { text: Cow::Borrowed(name), span: Span::default() }
+}
+
+fn scalar<'a>(text: impl Into<Cow<'a, str>>, style: Style) -> Node<'a> {
+    Node { value: Value::Scalar(text.into(), style), span: Span::default() }
+}
+
+/// `{protocol: …}`; null takes the tag away.
+fn tagged(value: Node<'_>) -> Node<'_> {
+    Node { value: Value::Mapping(vec![(key(PROTOCOL), value)]), span: Span::default() }
+}
+
+/// Sets a value that is not there, or null.
+fn default<'a>(node: &mut Node<'a>, name: &'static str, text: &'a str) {
+    if node.get(name).is_none_or(Node::is_null) {
+        super::reading::set(node, name, Some(Node::plain(text)));
+    }
+}
+
+fn with<'a>(node: &Node<'a>, name: &'static str, text: &str) -> Node<'a> {
+    let mut node = node.clone();
+    super::reading::set(&mut node, name, Some(scalar(text.to_owned(), Style::Quoted)));
+    node
+}
+
+fn written(written: Written, channels: &[ChannelRecord], mut warnings: Vec<Problem>) -> WrittenUrl {
+    warnings.extend(written.warnings);
+    WrittenUrl { url: view(written.monitor, channels), warnings }
+}
+
+fn view(monitor: MonitorView, channels: &[ChannelRecord]) -> UrlView {
+    let kinds: BTreeMap<&str, bool> = channels
+        .iter()
+        .filter(|channel| monitor.spec.channels.iter().any(|name| is_named(channel, name)))
+        .map(|channel| (channel.kind.as_str(), true))
+        .collect();
+    let told = |kind: &str| kinds.contains_key(kind);
+    let notify = Notify {
+        telegram: told("telegram"),
+        max: told("max"),
+        email: told("email"),
+        webhook: told("webhook"),
+    };
+    let (host, port) = monitor.spec.host_and_port();
+    UrlView {
+        id: monitor.id,
+        url: host.to_string(),
+        monitor_type: monitor.spec.kind.name(),
+        port,
+        protocol: monitor.spec.tags.get(PROTOCOL).cloned(),
+        period: monitor.spec.check_interval,
+        custom_timeout: monitor.spec.timeout,
+        http_method: None,
+        expected_keyword: None,
+        notify,
+        status: monitor.status,
+        error_status: monitor.code.status(),
+        error_code: monitor.code,
+        since: monitor.since,
+        latency_us: monitor.last.and_then(|last| last.latency_us),
+        last_checked_at: monitor.last.map(|last| last.at),
+        paused: monitor.paused.is_some() || !monitor.spec.enabled,
+        created_at: monitor.created_at,
+        revision: monitor.revision,
+        name: monitor.spec.name,
     }
 }

@@ -297,3 +297,30 @@ async fn monitors_come_and_go_while_running() {
     until("the last end", || hook.taken("incident.closed").len() == 2).await;
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_asked_to_be_left_alone_is_left_alone_when_channels_are_read_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let hook = Sink::start();
+    let mut first = true;
+    hook.mood(1, move |_| if std::mem::take(&mut first) { Answer::Limited(3_600) } else { Answer::Take });
+    let mut running = start(directory.path()).await;
+    let applied = running.apply(vec![webhook("ops", &hook), put_monitor(1, &["ops"])]).await;
+    let id = applied.monitors[0].id;
+    for code in [ErrorCode::Ok, ErrorCode::TcpRefused, ErrorCode::TcpRefused] {
+        running.check(&[id], code).await;
+    }
+    let stats = running.engine.stats();
+    until("the first attempt", || stats.attempts.of(quaywatch_notify::Class::Limited).read() == 1).await;
+    let channels = running.store.system().channels().await.expect("channels");
+    for _ in 0..10 {
+        running.engine.refresh_channels(channels.clone());
+        running.engine.flush().await;
+    }
+    assert_eq!(hook.received().len(), 1, "its hour has not passed");
+    // Other settings: whoever changed them wants to see it work.
+    let other = put_channel("ops", "webhook", format!(r#"{{"url":"{}"}}"#, hook.url()));
+    running.apply(vec![other]).await;
+    hook.wait("second attempt", PATIENCE, |received| received.taken);
+    running.stop().await;
+}

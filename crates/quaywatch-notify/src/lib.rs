@@ -41,6 +41,12 @@ pub trait Channel: Send + Sync {
 
     /// Makes one attempt. Never retries, never panics, ends within its own time limit.
     fn deliver<'a>(&'a self, rendered: Rendered) -> BoxFuture<'a, Outcome>;
+
+    /// A number that is another one where settings or secrets are, for as long as the process lives; `None`: it cannot
+    /// be told whether anything has changed.
+    fn print(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What one attempt to deliver adds to the notice.

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, LazyLock};
 
 use quaywatch_core::Clock;
 use serde_json::{Map, Value};
 
 use crate::wire::Wire;
-use crate::{Channel, log, webhook};
+use crate::{Attempt, BoxFuture, Channel, Notice, Outcome, Rendered, log, webhook};
 
 /// Every kind of channel.
 pub const KINDS: &[Kind] = &[webhook::KIND, log::KIND];
@@ -108,7 +109,39 @@ pub fn build(
         let known: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
         return Err(Problems::one("type", format!("must be one of {}", known.join(", "))));
     };
-    (kind.build)(&Settings::read(kind, settings)?, site)
+    let settings = Settings::read(kind, settings)?;
+    let channel = (kind.build)(&settings, site)?;
+    Ok(Arc::new(Printed { channel, print: print(kind, &settings) }))
+}
+
+/// Keyed by a secret of this process: nothing can be learnt from it about what was printed.
+fn print(kind: &Kind, settings: &Settings) -> u64 {
+    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    KEY.hash_one((kind.name, Value::Object(settings.0.clone()).to_string()))
+}
+
+/// A channel that knows whether another one is made of the same settings.
+struct Printed {
+    channel: Arc<dyn Channel>,
+    print: u64,
+}
+
+impl Channel for Printed {
+    fn kind(&self) -> &'static str {
+        self.channel.kind()
+    }
+
+    fn render(&self, notice: &Notice, attempt: &Attempt) -> Rendered {
+        self.channel.render(notice, attempt)
+    }
+
+    fn deliver<'a>(&'a self, rendered: Rendered) -> BoxFuture<'a, Outcome> {
+        self.channel.deliver(rendered)
+    }
+
+    fn print(&self) -> Option<u64> {
+        Some(self.print)
+    }
 }
 
 /// Settings whose names, forms and required fields are right.

@@ -124,6 +124,11 @@ impl Lane {
         self.all_due(now);
     }
 
+    /// The channel was perhaps removed and is back.
+    pub(super) const fn stay(&mut self) {
+        self.leaving = false;
+    }
+
     /// The channel was removed: what waits is tried once more.
     pub(super) fn leave(&mut self, now: Timestamp) {
         self.all_due(now);

@@ -54,6 +54,13 @@ impl Lanes {
         self.lanes.entry(notice.write.channel).or_default().add(notice, now, effects);
     }
 
+    /// The channel is there, with the settings that it had.
+    pub(crate) fn confirmed(&mut self, channel: ChannelId) {
+        if let Some(lane) = self.lanes.get_mut(&channel) {
+            lane.stay();
+        }
+    }
+
     /// The channel's settings changed: whatever was wrong with them may be right now.
     pub(crate) fn changed(&mut self, channel: ChannelId, now: Timestamp) {
         self.lanes.entry(channel).or_default().changed(now);

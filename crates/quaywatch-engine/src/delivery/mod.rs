@@ -87,6 +87,17 @@ struct Known {
     channel: Result<Arc<dyn Channel>, String>,
 }
 
+impl Known {
+    /// Whether nothing about a channel has changed.
+    fn is_like(&self, other: &Self) -> bool {
+        match (&self.channel, &other.channel) {
+            (Ok(old), Ok(new)) => old.print().is_some() && old.print() == new.print(),
+            (Err(old), Err(new)) => old == new,
+            (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
+        }
+    }
+}
+
 struct Shell {
     parts: DeliveryParts,
     lanes: Lanes,
@@ -155,8 +166,14 @@ impl Shell {
                     let channel = (self.parts.factory)(&record).inspect_err(|error| {
                         tracing::error!(channel = record.name, error, "a channel cannot be used");
                     });
-                    self.channels.insert(record.id, Known { account: record.account, channel });
-                    self.lanes.changed(record.id, now);
+                    let known = Known { account: record.account, channel };
+                    let old = self.channels.insert(record.id, known);
+                    if old.is_some_and(|old| old.is_like(&self.channels[&record.id])) {
+                        // What waits for a receiver that asked to be left alone goes on waiting.
+                        self.lanes.confirmed(record.id);
+                    } else {
+                        self.lanes.changed(record.id, now);
+                    }
                 }
             }
             Order::Removed(channels) => {

@@ -18,6 +18,9 @@ pub(crate) const LIFETIME: Duration = seconds(24 * 3_600);
 /// The pause of the last step, and where only a person can help.
 pub(crate) const HOURLY: Duration = seconds(3_600);
 
+/// The longest pause, with jitter.
+pub(crate) const LONGEST_PAUSE: Duration = seconds(3_600 + 360);
+
 /// The pause after `attempts` attempts, without jitter.
 pub(crate) fn step(attempts: u32) -> Duration {
     STEPS[(attempts.max(1) as usize - 1).min(STEPS.len() - 1)]

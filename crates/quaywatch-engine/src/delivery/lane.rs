@@ -14,6 +14,7 @@ use quaywatch_store::records::{DeliveryState, DeliveryUpdate, EventRecord, Outbo
 use super::breaker::Breaker;
 use super::ladder;
 use super::lanes::{Effects, Try};
+use super::pace::Shift;
 use crate::judging::ChannelNote;
 use crate::steps::Queued;
 
@@ -64,6 +65,8 @@ struct Waiting {
     event: Option<Arc<EventRecord>>,
     /// When the event happened.
     happened: Timestamp,
+    queued: Timestamp,
+    /// The same by the wall clock of that moment, as it is stored.
     queued_at: Timestamp,
     attempts: u32,
     /// Its row is in the store.
@@ -76,7 +79,7 @@ struct Waiting {
 
 impl Lane {
     /// Queues a notice. One that is known already is only marked as durable.
-    pub(super) fn add(&mut self, notice: Queued, now: Timestamp, effects: &mut Effects) {
+    pub(super) fn add(&mut self, notice: Queued, shift: Shift, now: Timestamp, effects: &mut Effects) {
         let key = (notice.write.incident, notice.write.sequence);
         if notice.committed
             && let Some(updates) = self.uncommitted.remove(&key)
@@ -96,8 +99,13 @@ impl Lane {
             Slot::Occupied(mut known) => known.get_mut().committed |= notice.committed,
             Slot::Vacant(slot) => {
                 // Its first attempt is due at once, whatever the clock said when it was queued.
-                let due = if notice.attempts == 0 { now } else { notice.write.due };
-                let happened = notice.event.at;
+                let due = if notice.attempts == 0 {
+                    now
+                } else {
+                    // A clock that was set back while the server was off must not make it wait for that long.
+                    shift.to_even(notice.write.due).min(now + ladder::LONGEST_PAUSE)
+                };
+                let happened = shift.to_even(notice.event.at);
                 // What is not in the store yet can be read from nowhere else.
                 let event = (self.held < MOST_HELD || !notice.committed).then_some(notice.event);
                 self.held += usize::from(event.is_some());
@@ -105,6 +113,7 @@ impl Lane {
                     write: notice.write,
                     event,
                     happened,
+                    queued: shift.to_even(notice.queued_at),
                     queued_at: notice.queued_at,
                     attempts: notice.attempts,
                     committed: notice.committed,
@@ -140,9 +149,9 @@ impl Lane {
         self.waiting.len()
     }
 
-    /// When the oldest of them was queued.
+    /// When the oldest of them was queued, in even time.
     pub(super) fn oldest(&self) -> Option<Timestamp> {
-        self.waiting.values().map(|waiting| waiting.queued_at).min()
+        self.waiting.values().map(|waiting| waiting.queued).min()
     }
 
     /// How many are on their way.
@@ -208,7 +217,7 @@ impl Lane {
         let Some(first) = self.first_of(incident) else { return };
         let sequence = first.write.sequence;
         let key = DeliveryKey { incident, sequence, channel };
-        if first.attempts > 0 && ladder::expired(first.queued_at, now) {
+        if first.attempts > 0 && ladder::expired(first.queued, now) {
             let outcome = Outcome::new(Class::Expired, "given up after 24 h");
             return self.finish(
                 (incident, sequence),
@@ -282,7 +291,7 @@ impl Lane {
                     self.fails(&key, &outcome, now, effects);
                 }
             }
-            Class::Limited if ladder::expired(waiting.queued_at, now) => {
+            Class::Limited if ladder::expired(waiting.queued, now) => {
                 self.finish(place, DeliveryState::Dead, outcome, age, effects);
             }
             Class::Limited => {

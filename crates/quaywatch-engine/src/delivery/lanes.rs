@@ -1,5 +1,6 @@
 //! Which notice is tried when, and what follows from an attempt. Pure: times and outcomes come in; attempts to make,
-//! rows to write and notes for the operators come out.
+//! rows to write and notes for the operators come out. `now` is the even time of [`super::pace`]; what comes out, and
+//! what notices come with, is wall time.
 //!
 //! A lane is one channel's queue. Lanes know nothing of each other, so a slow or dead channel delays nothing else.
 
@@ -12,6 +13,7 @@ use quaywatch_notify::{Attempt, Outcome};
 use quaywatch_store::records::{DeliveryUpdate, EventRecord};
 
 use super::lane::Lane;
+use super::pace::Shift;
 use crate::judging::ChannelNote;
 use crate::steps::Queued;
 
@@ -42,16 +44,24 @@ pub(crate) struct Effects {
 pub(crate) struct Lanes {
     lanes: BTreeMap<ChannelId, Lane>,
     seed: u64,
+    shift: Shift,
 }
 
 impl Lanes {
-    pub(crate) const fn new(seed: u64) -> Self {
-        Self { lanes: BTreeMap::new(), seed }
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { lanes: BTreeMap::new(), seed, shift: Shift::default() }
+    }
+
+    /// Says how far the wall clock stands from the even time now.
+    pub(crate) const fn set_shift(&mut self, shift: Shift) {
+        self.shift = shift;
     }
 
     /// Queues a notice. One that is known already is only marked as durable.
     pub(crate) fn add(&mut self, notice: Queued, now: Timestamp, effects: &mut Effects) {
-        self.lanes.entry(notice.write.channel).or_default().add(notice, now, effects);
+        let mut inner = Effects::default();
+        self.lanes.entry(notice.write.channel).or_default().add(notice, self.shift, now, &mut inner);
+        self.tell(inner, effects);
     }
 
     /// The channel is there, with the settings that it had.
@@ -77,9 +87,11 @@ impl Lanes {
 
     /// The attempts that are due.
     pub(crate) fn poll(&mut self, now: Timestamp, effects: &mut Effects) {
+        let mut inner = Effects::default();
         for (channel, lane) in &mut self.lanes {
-            lane.poll(*channel, now, effects);
+            lane.poll(*channel, now, &mut inner);
         }
+        self.tell(inner, effects);
     }
 
     /// When [`Lanes::poll`] has something to do; `None` while only outcomes can change anything.
@@ -98,13 +110,31 @@ impl Lanes {
     ) {
         let seed = self.seed;
         let Some(lane) = self.lanes.get_mut(&key.channel) else { return };
-        lane.done(key, outcome, (took, now), seed, effects);
+        let mut inner = Effects::default();
+        lane.done(key, outcome, (took, now), seed, &mut inner);
         if lane.is_over() {
             self.lanes.remove(&key.channel);
         }
+        self.tell(inner, effects);
     }
 
-    /// How many notices wait, and when the oldest of them was queued.
+    /// Hands on what follows, in wall time.
+    fn tell(&self, inner: Effects, effects: &mut Effects) {
+        let wall = |even| self.shift.to_wall(even);
+        effects.tries.extend(inner.tries.into_iter().map(|mut attempt| {
+            attempt.attempt.at = wall(attempt.attempt.at);
+            attempt.happened = wall(attempt.happened);
+            attempt
+        }));
+        effects.updates.extend(inner.updates.into_iter().map(|mut row| {
+            row.at = wall(row.at);
+            row.notice.due = wall(row.notice.due);
+            row
+        }));
+        effects.notes.extend(inner.notes);
+    }
+
+    /// How many notices wait, and when the oldest of them was queued, in even time.
     pub(crate) fn backlog(&self) -> (usize, Option<Timestamp>) {
         let waiting = self.lanes.values().map(Lane::waiting).sum();
         let oldest = self.lanes.values().filter_map(Lane::oldest).min();

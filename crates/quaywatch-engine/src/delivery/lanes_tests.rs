@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quaywatch_core::{ChannelId, DeliveryKey, IncidentId, Timestamp};
+use quaywatch_core::{BootTime, ChannelId, DeliveryKey, IncidentId, Timestamp};
 use quaywatch_notify::{Class, EventKind, Outcome};
 use quaywatch_store::records::{DeliveryState, EventRecord, OutboxWrite};
 
 use super::lane::{MOST_HELD, MOST_IN_FLIGHT};
 use super::lanes::{Effects, Lanes, Try};
+use super::pace::Pace;
 use crate::rng::Rng;
 use crate::steps::Queued;
 
@@ -85,6 +86,55 @@ fn a_notice_climbs_the_ladder_with_jitter() {
     }
     let keys: BTreeSet<_> = bench.effects.updates.iter().map(|row| row.attempts).collect();
     assert_eq!(keys, (1..=9).collect(), "a row for each attempt");
+}
+
+#[test]
+fn a_clock_that_is_set_moves_no_attempt() {
+    let hour = 3_600_000_000;
+    for step in [-hour, hour] {
+        let boot = |now: Timestamp| BootTime(now.since(NOW).as_micros() as u64);
+        let pace = Pace::new(NOW, BootTime(0));
+        let set = |bench: &mut Bench| {
+            let wall = Timestamp(bench.now.0 + step);
+            bench.lanes.set_shift(pace.shift(wall, boot(bench.now)));
+        };
+        let mut bench = Bench::new();
+        bench.add(notice(1, 0, 1));
+        let tries = bench.poll();
+        bench.done(tries[0].key, Class::Transient);
+        set(&mut bench);
+        let mut times = Vec::new();
+        for _ in 0..3 {
+            bench.skip();
+            set(&mut bench);
+            times.push(bench.now.since(NOW).as_secs());
+            let tries = bench.poll();
+            assert_eq!(tries[0].attempt.at, Timestamp(bench.now.0 + step), "receivers know the wall clock");
+            assert_eq!(tries[0].attempt.late.is_some(), bench.now.since(NOW) > Duration::from_secs(60));
+            bench.done(tries[0].key, Class::Transient);
+            let row = bench.effects.updates.last().expect("a row");
+            assert_eq!(row.at, Timestamp(bench.now.0 + step), "and so does the store");
+            assert!((row.notice.due.0 - row.at.0) < hour / 5);
+        }
+        assert!(times[0] <= 6 && times[1] <= 40 && times[2] <= 170, "{times:?}");
+        // What happens after the step is not late for it, and a channel's silence is not longer for it.
+        let now = Timestamp(bench.now.0 + step);
+        let event = Arc::new(EventRecord { at: now, ..(*notice(2, 0, 2).event).clone() });
+        bench.add(Queued { event, queued_at: now, ..notice(2, 0, 2) });
+        let tries = bench.poll();
+        assert_eq!((tries.len(), tries[0].attempt.late), (1, None));
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_back_while_we_were_off_costs_no_more_than_the_longest_pause() {
+    let mut bench = Bench::new();
+    let ahead = NOW + Duration::from_secs(86_400);
+    let known = notice(1, 0, 1);
+    let write = OutboxWrite { due: ahead, ..known.write };
+    bench.add(Queued { write, queued_at: ahead, attempts: 3, ..known });
+    bench.skip();
+    assert!(bench.now.since(NOW) <= Duration::from_secs(3_960));
 }
 
 #[test]

@@ -10,13 +10,14 @@ mod lane;
 pub(crate) mod lanes;
 #[cfg(test)]
 mod lanes_tests;
+pub(crate) mod pace;
 mod recorder;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quaywatch_core::{AccountId, BootTime, ChannelId, Clock, DeliveryKey};
+use quaywatch_core::{AccountId, BootTime, ChannelId, Clock, DeliveryKey, Timestamp};
 use quaywatch_notify::{Attempt, Channel, Class, Notice, Outcome};
 use quaywatch_store::Store;
 use quaywatch_store::records::{ChannelRecord, DeliveryState, EventRecord};
@@ -28,6 +29,7 @@ use crate::judging::ChannelNote;
 use crate::stats::EngineStats;
 use crate::steps::Queued;
 use lanes::{Effects, Lanes, Try};
+use pace::Pace;
 
 pub(crate) use recorder::ShardStores;
 
@@ -100,6 +102,7 @@ impl Known {
 
 struct Shell {
     parts: DeliveryParts,
+    pace: Pace,
     lanes: Lanes,
     channels: BTreeMap<ChannelId, Known>,
     done: mpsc::UnboundedSender<Done>,
@@ -111,7 +114,9 @@ async fn run(parts: DeliveryParts, mut orders: mpsc::UnboundedReceiver<Order>) {
     let (done, mut finished) = mpsc::unbounded_channel();
     let recorder = recorder::start(parts.stores.clone());
     let lanes = Lanes::new(parts.seed);
-    let mut shell = Shell { parts, lanes, channels: BTreeMap::new(), done, recorder, read_at: BootTime(0) };
+    let pace = Pace::new(parts.clock.now(), parts.clock.boot());
+    let mut shell =
+        Shell { parts, pace, lanes, channels: BTreeMap::new(), done, recorder, read_at: BootTime(0) };
     let mut open = true;
     while open {
         let pause = shell.pause();
@@ -146,14 +151,21 @@ async fn run(parts: DeliveryParts, mut orders: mpsc::UnboundedReceiver<Order>) {
 impl Shell {
     /// How long nothing is due.
     fn pause(&self) -> Duration {
-        let now = self.parts.clock.now();
+        let now = self.pace.at(self.parts.clock.boot());
         let until = self.lanes.next_due().map_or(READ_EVERY, |due| due.since(now));
         // Never zero: whatever is due is started before this, so a due time in the past is waited for by outcomes.
         until.clamp(Duration::from_millis(1), READ_EVERY)
     }
 
+    /// The even time; whatever comes out of the lanes next is by the wall clock as it stands now.
+    fn look(&mut self) -> Timestamp {
+        let (wall, boot) = (self.parts.clock.now(), self.parts.clock.boot());
+        self.lanes.set_shift(self.pace.shift(wall, boot));
+        self.pace.at(boot)
+    }
+
     fn obey(&mut self, order: Order) -> bool {
-        let now = self.parts.clock.now();
+        let now = self.look();
         let mut effects = Effects::default();
         match order {
             Order::Notices(notices) => {
@@ -193,14 +205,15 @@ impl Shell {
         stats.attempts.of(outcome.class).inc();
         stats.attempt_times.observe(took);
         let mut effects = Effects::default();
-        let now = self.parts.clock.now();
+        let now = self.look();
         self.lanes.done(key, outcome, took, now, &mut effects);
         self.perform(effects);
     }
 
     fn poll(&mut self) {
         let mut effects = Effects::default();
-        self.lanes.poll(self.parts.clock.now(), &mut effects);
+        let now = self.look();
+        self.lanes.poll(now, &mut effects);
         self.perform(effects);
         let boot = self.parts.clock.boot();
         if boot.since(self.read_at) >= READ_EVERY {
@@ -213,7 +226,7 @@ impl Shell {
         let (depth, oldest) = self.lanes.backlog();
         let stats = &self.parts.stats;
         stats.outbox_depth.set(depth as i64);
-        let age = oldest.map_or(0, |at| self.parts.clock.now().since(at).as_secs());
+        let age = oldest.map_or(0, |at| self.pace.at(self.parts.clock.boot()).since(at).as_secs());
         stats.oldest_undelivered_s.set(i64::try_from(age).unwrap_or(i64::MAX));
         stats.failing_channels.set(self.lanes.failing() as i64);
     }

@@ -147,7 +147,7 @@ impl Operations {
         let turn = self.changes.turn().await;
         let store = self.account(caller);
         let record = channel(&*store, which).await?;
-        self.expect_changeable(&record, revision)?;
+        self.expect_mine(&record, revision)?;
         let merged = self.merged(&record, body)?;
         let read = read(&merged)?;
         if read.name != record.name {
@@ -174,7 +174,7 @@ impl Operations {
         let turn = self.changes.turn().await;
         let store = self.account(caller);
         let record = channel(&*store, which).await?;
-        self.expect_changeable(&record, revision)?;
+        self.expect_mine(&record, revision)?;
         expect_unused(&*store, &record, "take it out of them first", true).await?;
         let change = ResourceChange::RemoveChannel { key: record.key.clone() };
         let set = change_set(caller, record.owner.clone(), vec![change]);
@@ -279,7 +279,7 @@ impl Operations {
         }
     }
 
-    fn expect_changeable(&self, record: &ChannelRecord, revision: Option<u32>) -> Result<(), OperationError> {
+    fn expect_mine(&self, record: &ChannelRecord, revision: Option<u32>) -> Result<(), OperationError> {
         match &record.owner {
             Owner::Api => {}
             Owner::File => {

@@ -1,13 +1,30 @@
 //! Incidents: listed, read with their proof and what happened in order, acknowledged, commented on.
 
+use std::time::Duration;
+
+use quaywatch_core::access::{Level, Policy, Resource};
+use quaywatch_core::doc::quote;
 use quaywatch_core::judge::{Severity, Status};
-use quaywatch_core::{ErrorCode, Evidence, IncidentId, MonitorId, Timestamp};
-use quaywatch_store::records::{IncidentRecord, Window};
+use quaywatch_core::spec::Kind;
+use quaywatch_core::{ErrorCode, Evidence, IncidentId, MonitorId, Timestamp, reason};
+use quaywatch_engine::ActError;
+use quaywatch_notify::Notice;
+use quaywatch_notify::notice::EvidenceWords;
+use quaywatch_store::StoreError;
+use quaywatch_store::records::{EventRecord, IncidentFilter, IncidentRecord, MonitorRecord, Window};
 
 use super::page::{Page, Paging};
-use super::refuse::not_built;
+use super::past;
+use super::refuse::{invalid, not_found};
 use super::{OperationError, Operations};
 use crate::caller::Caller;
+
+/// Pieces of proof that are shown of one incident: the first ones and the last.
+const MOST_PROOFS: usize = 200;
+/// Characters of a comment or a note.
+const LONGEST_WORDS: usize = 4_000;
+const LOOK: Policy = Policy::new(Resource::Incidents, Level::Look);
+const RESPOND: Policy = Policy::new(Resource::Incidents, Level::Respond);
 
 /// Which incidents are wanted, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,7 +55,7 @@ pub struct IncidentView {
     /// Who acknowledged it, if anybody did.
     pub acknowledged: Option<Acknowledgement>,
     /// How long it lasts, or lasted.
-    pub lasted: std::time::Duration,
+    pub lasted: Duration,
     /// The words for its cause.
     pub explanation: Explanation,
 }
@@ -65,7 +82,7 @@ pub struct Acknowledgement {
     pub by: String,
     /// When.
     pub at: Timestamp,
-    /// What they said.
+    /// What they said; told with the incident itself, not in lists.
     pub note: Option<String>,
 }
 
@@ -154,8 +171,10 @@ impl Operations {
         caller: &Caller,
         query: &IncidentQuery,
     ) -> Result<Page<IncidentView>, OperationError> {
-        let _ = (caller, query);
-        Err(not_built())
+        caller.require(LOOK)?;
+        let records = self.incident_page(caller, query).await?;
+        let next = records.next;
+        Ok(Page { items: self.incident_views(caller, records.items).await?, next })
     }
 
     /// One incident, with proof and timeline.
@@ -167,22 +186,40 @@ impl Operations {
         caller: &Caller,
         id: IncidentId,
     ) -> Result<IncidentDetail, OperationError> {
-        let _ = (caller, id);
-        Err(not_built())
+        caller.require(LOOK)?;
+        let record = self.incident(caller, id).await?;
+        let evidence = self.proofs(caller, &record).await?;
+        let events = self.account(caller).events(id).await?;
+        let timeline: Vec<TimelineEntry> = events.iter().map(TimelineEntry::of).collect();
+        let mut incident = self.incident_view(caller, record).await?;
+        if let Some(acknowledged) = &mut incident.acknowledged {
+            let event = timeline.iter().rfind(|entry| entry.kind == "incident.acknowledged");
+            acknowledged.note = event.and_then(|event| event.note.clone());
+        }
+        Ok(IncidentDetail { incident, evidence, timeline })
     }
 
-    /// Says that somebody is on it: reminders end, the recovery is still told. Twice is once.
+    /// Says that somebody is on it: reminders end, the recovery is still told. Whoever comes second is told who was
+    /// first.
     ///
     /// # Errors
-    /// Where the caller may not, there is none, or it is over.
+    /// Where the caller may not, there is none, it is over, or somebody was first.
     pub async fn acknowledge_incident(
         &self,
         caller: &Caller,
         id: IncidentId,
         note: Option<&str>,
     ) -> Result<IncidentView, OperationError> {
-        let _ = (caller, id, note);
-        Err(not_built())
+        caller.require(RESPOND)?;
+        let note = note.map(|note| words("note", note)).transpose()?;
+        let record = self.incident(caller, id).await?;
+        let engine = self.engine().ok_or_else(nobody_judges)?;
+        let by = self.name_of(caller).await?;
+        let event =
+            engine.acknowledge(&record, &by, note.as_deref()).await.map_err(|error| act(error, id))?;
+        let mut view = self.incident_view(caller, record).await?;
+        view.acknowledged = Some(Acknowledgement { by, at: event.at, note });
+        Ok(view)
     }
 
     /// Adds words to an incident, also to one that is over.
@@ -195,7 +232,221 @@ impl Operations {
         id: IncidentId,
         text: &str,
     ) -> Result<TimelineEntry, OperationError> {
-        let _ = (caller, id, text);
-        Err(not_built())
+        caller.require(RESPOND)?;
+        let text = words("text", text)?;
+        let record = self.incident(caller, id).await?;
+        let engine = self.engine().ok_or_else(nobody_judges)?;
+        let by = self.name_of(caller).await?;
+        let event = engine.comment(&record, &by, &text).await.map_err(|error| act(error, id))?;
+        Ok(TimelineEntry::of(&event))
+    }
+
+    /// Who acts, as people are told.
+    async fn name_of(&self, caller: &Caller) -> Result<String, OperationError> {
+        Ok(caller.actor.to_string())
+    }
+
+    async fn incident(&self, caller: &Caller, id: IncidentId) -> Result<IncidentRecord, OperationError> {
+        let filter = IncidentFilter { limit: usize::MAX >> 1, ..IncidentFilter::default() };
+        let all = self.account(caller).incidents(filter).await?;
+        all.into_iter().find(|one| one.id == id).ok_or_else(|| not_found("incident", id))
+    }
+
+    async fn incident_page(
+        &self,
+        caller: &Caller,
+        query: &IncidentQuery,
+    ) -> Result<Page<IncidentRecord>, OperationError> {
+        let after = query.paging.numbers::<1>()?;
+        let filter = IncidentFilter {
+            monitor: query.monitor,
+            open: query.open == Some(true),
+            window: query.window,
+            limit: usize::MAX >> 1,
+        };
+        let mut all = self.account(caller).incidents(filter).await?;
+        all.retain(|one| {
+            query.open.is_none_or(|open| one.ended_at.is_none() == open)
+                && query.severity.is_none_or(|severity| one.severity == severity)
+                && query.acknowledged.is_none_or(|wanted| one.acknowledged.is_some() == wanted)
+                && (query.codes.is_empty() || query.codes.contains(&one.code))
+                && after.is_none_or(|[after]| one.started_at.0 < after)
+        });
+        Ok(Page::cut(all, query.paging.size(), |last| last.started_at.0.to_string()))
+    }
+
+    async fn incident_view(
+        &self,
+        caller: &Caller,
+        record: IncidentRecord,
+    ) -> Result<IncidentView, OperationError> {
+        let id = record.id;
+        let mut views = self.incident_views(caller, vec![record]).await?;
+        views.pop().ok_or_else(|| not_found("incident", id))
+    }
+
+    async fn incident_views(
+        &self,
+        caller: &Caller,
+        records: Vec<IncidentRecord>,
+    ) -> Result<Vec<IncidentView>, OperationError> {
+        let now = self.clock.now();
+        let mut ids: Vec<MonitorId> = records.iter().map(|record| record.monitor).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let monitors = self.stored_all(caller.account, &ids).await?;
+        let mut views = Vec::with_capacity(records.len());
+        for record in records {
+            let monitor = match monitors.get(&record.monitor) {
+                Some(monitor) => Subject::of(monitor)?,
+                None => self.remembered(caller, &record).await?,
+            };
+            views.push(IncidentView::new(record, monitor, now));
+        }
+        Ok(views)
+    }
+
+    /// A monitor that is gone, as the incident's first event calls it.
+    async fn remembered(&self, caller: &Caller, record: &IncidentRecord) -> Result<Subject, OperationError> {
+        let events = self.account(caller).events(record.id).await?;
+        let notice = events.first().and_then(|event| Notice::from_snapshot(&event.snapshot).ok());
+        let (monitor, target) = notice.map_or((None, None), |notice| (notice.monitor, notice.target));
+        Ok(Subject {
+            id: record.monitor,
+            name: monitor.as_ref().map_or_else(|| record.monitor.to_string(), |words| words.name.clone()),
+            host: target.as_ref().map(|target| target.host.clone()).unwrap_or_default(),
+            port: target.map_or(0, |target| target.port),
+            group: monitor.and_then(|words| words.group),
+        })
+    }
+
+    /// What proves an incident, oldest first.
+    async fn proofs(
+        &self,
+        caller: &Caller,
+        record: &IncidentRecord,
+    ) -> Result<Vec<ProofView>, OperationError> {
+        let end = record.ended_at.unwrap_or_else(|| self.clock.now());
+        let window = Window { from: record.started_at, to: end + Duration::from_millis(1) };
+        let mut found = self.account(caller).evidence(record.monitor, window).await?;
+        found.retain(|proof| proof.incident.is_none_or(|incident| incident == record.id));
+        if found.len() > MOST_PROOFS {
+            // The last says how it stands; what is between says less and less.
+            let last = found.split_off(found.len() - 1);
+            found.truncate(MOST_PROOFS - 1);
+            found.extend(last);
+        }
+        let places = self.places().await?;
+        let view = |proof: quaywatch_store::records::EvidenceRecord| {
+            let location = places.name(proof.location);
+            let detail = EvidenceWords::of(&location, proof.slot, proof.code, &proof.evidence).detail;
+            ProofView { location, at: proof.slot, code: proof.code, evidence: proof.evidence, detail }
+        };
+        Ok(found.into_iter().map(view).collect())
+    }
+}
+
+impl Subject {
+    fn of(record: &MonitorRecord) -> Result<Self, StoreError> {
+        let spec = past::spec(record)?;
+        let Kind::Tcp(tcp) = &spec.kind;
+        Ok(Self {
+            id: record.id,
+            name: record.name.clone(),
+            host: tcp.host.to_string(),
+            port: tcp.port,
+            group: spec.group,
+        })
+    }
+}
+
+impl Explanation {
+    /// The words for an outcome of this target.
+    #[must_use]
+    pub fn of(code: ErrorCode, host: &str, port: u16) -> Self {
+        let words = reason::of(code);
+        Self {
+            sentence: words.sentence.to_owned(),
+            cause: words.cause.to_owned(),
+            remedy: reason::remedy(code, host, port),
+        }
+    }
+}
+
+impl IncidentView {
+    fn new(record: IncidentRecord, monitor: Subject, now: Timestamp) -> Self {
+        // As in notices: what is over is told by what it began with.
+        let code = if record.ended_at.is_some() { record.opening_code } else { record.code };
+        Self {
+            explanation: Explanation::of(code, &monitor.host, monitor.port),
+            lasted: record.ended_at.unwrap_or(now).since(record.started_at),
+            acknowledged: record.acknowledged.as_ref().map(|acknowledged| Acknowledgement {
+                by: acknowledged.by.clone(),
+                at: acknowledged.at,
+                note: None,
+            }),
+            record,
+            monitor,
+        }
+    }
+}
+
+impl TimelineEntry {
+    fn of(event: &EventRecord) -> Self {
+        let notice = Notice::from_snapshot(&event.snapshot).ok();
+        Self {
+            sequence: event.sequence,
+            at: event.at,
+            kind: event.kind.clone(),
+            status: notice.as_ref().and_then(|notice| notice.status),
+            code: notice.as_ref().and_then(|notice| notice.error_code),
+            by: notice.as_ref().and_then(|notice| notice.said.as_ref()).map(|said| said.by.clone()),
+            note: notice.and_then(|notice| notice.said).and_then(|said| said.text),
+            notices: Vec::new(),
+        }
+    }
+}
+
+fn act(error: ActError, id: IncidentId) -> OperationError {
+    match error {
+        ActError::NotFound => not_found("incident", id),
+        ActError::Closed => OperationError::Conflict {
+            code: "incident_over",
+            message:
+                "the incident is over: there is nothing left to look after; a comment can still be added"
+                    .to_owned(),
+        },
+        ActError::AlreadyAcknowledged { by, at } => OperationError::Conflict {
+            code: "already_acknowledged",
+            message: format!("{} looks after it since {at}", quote(&by)),
+        },
+        ActError::Store(error) => OperationError::Store(error),
+        ActError::Stopped => OperationError::Unavailable("the server is shutting down".to_owned()),
+    }
+}
+
+fn nobody_judges() -> OperationError {
+    OperationError::Unavailable("this needs the running server".to_owned())
+}
+
+/// What somebody wrote: not nothing, not a book, and without control characters that would move a cursor.
+fn words(field: &str, text: &str) -> Result<String, OperationError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(invalid(field, "empty", format!("`{field}` is empty"), "write what there is to say"));
+    }
+    let length = text.chars().count();
+    if length > LONGEST_WORDS {
+        let message = format!("`{field}` is {length} characters long; at most {LONGEST_WORDS} are allowed");
+        return Err(invalid(field, "too_long", message, "shorten it"));
+    }
+    let bad = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t'));
+    match bad {
+        None => Ok(text.to_owned()),
+        Some(bad) => {
+            let shown = quote(&bad.to_string());
+            let message = format!("`{field}` has a control character in it ({shown})");
+            Err(invalid(field, "control_character", message, "write plain text"))
+        }
     }
 }

@@ -7,6 +7,8 @@ pub mod account;
 pub mod at;
 pub mod audit;
 pub mod channels;
+#[cfg(test)]
+mod channels_tests;
 pub mod delivery;
 pub mod incidents;
 pub mod intervals;
@@ -71,6 +73,7 @@ pub struct Operations {
     /// How channels are made; set once the server runs.
     pub(crate) delivery: Arc<OnceLock<delivery::Delivery>>,
     pub(crate) trials: Arc<delivery::Trials>,
+    pub(crate) followers: Arc<transitions::Followers>,
 }
 
 impl Operations {
@@ -86,6 +89,7 @@ impl Operations {
             tests: Arc::default(),
             delivery: Arc::default(),
             trials: Arc::default(),
+            followers: Arc::default(),
         }
     }
 

@@ -9,7 +9,7 @@ use quaywatch_core::{ErrorCode, LocationId, MonitorId, MonitorSpec, Timestamp};
 use quaywatch_store::records::{Blind, MonitorRecord, Window};
 use quaywatch_store::{AccountStore, StoreError};
 
-use super::refuse::{invalid, not_found};
+use super::refuse::invalid;
 use super::{OperationError, Operations};
 use crate::caller::Caller;
 
@@ -32,7 +32,7 @@ impl Operations {
     /// The monitor with that number, for questions about its past.
     pub(super) async fn watched(&self, caller: &Caller, id: MonitorId) -> Result<Watched, OperationError> {
         let store = self.store.account(caller.account);
-        let record = monitor(&*store, id).await?.ok_or_else(|| not_found("monitor", id))?;
+        let record = self.stored(caller.account, id).await?;
         let spec = spec(&record)?;
         Ok(Watched { store, record, spec, places: self.places().await?, now: self.clock.now() })
     }
@@ -42,13 +42,6 @@ impl Operations {
         let locations = self.store.system().locations().await?;
         Ok(Places(locations.into_iter().map(|location| (location.id, location.name)).collect()))
     }
-}
-
-pub(super) async fn monitor(
-    store: &dyn AccountStore,
-    id: MonitorId,
-) -> Result<Option<MonitorRecord>, StoreError> {
-    Ok(store.monitors().await?.into_iter().find(|monitor| monitor.id == id))
 }
 
 /// The spec of a stored monitor.

@@ -1,0 +1,213 @@
+//! Channels through operations, on a real store, with a receiver that keeps what it is sent.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use quaywatch_core::access::Role;
+use quaywatch_core::doc::Node;
+use quaywatch_core::{AccountId, Clock};
+use quaywatch_notify::BoxFuture;
+use quaywatch_notify::notice::ServerWords;
+use quaywatch_notify::registry::{self, Site};
+use quaywatch_notify::wire::{Answer, Post, Wire, WireError};
+use quaywatch_store::Store;
+use quaywatch_store::records::{ChangeSet, ChannelRecord, Owner, ResourceChange};
+
+use super::OperationError;
+use super::channels::ChannelView;
+use super::delivery::Delivery;
+use super::kit::{Kit, caller, owner};
+use super::sealed::tests::Mirror;
+use super::sealed::{self, Vault};
+
+/// Words that must be seen nowhere but by the receiver.
+const PLANTED: &str = "PLANTED";
+
+/// Takes everything and keeps it.
+#[derive(Default)]
+struct Receiver(Mutex<Vec<Post>>);
+
+impl Wire for Receiver {
+    fn send(&self, request: Post) -> BoxFuture<'_, Result<Answer, WireError>> {
+        self.0.lock().expect("no panic").push(request);
+        let answer = Answer {
+            status: http::StatusCode::OK,
+            headers: http::HeaderMap::new(),
+            body: bytes::Bytes::from_static(b"thanks"),
+        };
+        Box::pin(async move { Ok(answer) })
+    }
+}
+
+/// Operations whose channels lead to the receiver.
+async fn kit() -> (Kit, Arc<Receiver>) {
+    let kit = Kit::with("server: {plans: {small: {channels: 2}}, default_plan: small}\nmonitors: []\n").await;
+    let receiver = Arc::new(Receiver::default());
+    let vault: Arc<dyn Vault> = Arc::new(Mirror);
+    let (wire, clock): (Arc<dyn Wire>, Arc<dyn Clock>) = (receiver.clone(), kit.clock.clone());
+    let site = Site { wire, clock, user_agent: "Quaywatch/0".into() };
+    let opens = Arc::clone(&vault);
+    let factory = Arc::new(move |record: &ChannelRecord| {
+        let stored = serde_json::from_str(&record.settings).expect("an object");
+        let clear = sealed::open(Some(&*opens), record.account, &stored)?;
+        registry::build(&record.kind, &clear, &site).map_err(|problems| problems.to_string())
+    });
+    let server = ServerWords { name: "watch-1".into(), version: "0".into() };
+    kit.operations.attach_delivery(Delivery { factory, server, vault: Some(vault) });
+    (kit, receiver)
+}
+
+const HOOK: &str = r#"{"name":"ops","type":"webhook","url":"https://hooks.example.com/PLANTED1",
+    "secret":"PLANTED2PLANTED2PLANTED2","headers":{"x-key":"PLANTED3"},"method":"PUT"}"#;
+
+async fn create(kit: &Kit, body: &str) -> Result<ChannelView, OperationError> {
+    kit.operations.create_channel(&owner(), &Node::from_json(body).expect("JSON")).await
+}
+
+async fn patch(
+    kit: &Kit,
+    which: &str,
+    body: &str,
+    revision: Option<u32>,
+) -> Result<ChannelView, OperationError> {
+    kit.operations.patch_channel(&owner(), which, &Node::from_json(body).expect("JSON"), revision).await
+}
+
+#[tokio::test]
+async fn p14_a_channel_is_made_shown_without_its_secrets_and_changed_without_sending_them_again() {
+    let (kit, receiver) = kit().await;
+    let made = create(&kit, HOOK).await.expect("made");
+    assert_eq!((made.name.as_str(), made.kind.as_str(), made.revision), ("ops", "webhook", 1));
+    let secrets: Vec<_> = made.secrets.iter().map(|secret| secret.name.as_str()).collect();
+    assert_eq!(secrets, ["headers", "secret", "url"]);
+    let id = made.id.to_string();
+    let changed = patch(&kit, &id, r#"{"method":"PATCH","headers":{"x-more":"PLANTED4"}}"#, Some(1)).await;
+    let changed = changed.expect("changed");
+    assert_eq!((changed.settings["method"].as_str(), changed.revision), (Some("PATCH"), 2));
+    assert!(matches!(patch(&kit, "ops", r#"{"method":null}"#, Some(1)).await, Err(OperationError::Changed)));
+
+    let tested = kit.operations.test_channel(&owner(), "ops").await.expect("tried");
+    assert!(tested.sent && tested.answer.contains("thanks") && tested.class == "sent", "{tested:?}");
+    assert!(tested.body.contains("notice.test") && tested.body.contains("\"test\":true"), "{}", tested.body);
+    let sent = receiver.0.lock().expect("no panic").pop().expect("it came");
+    assert_eq!(sent.url.as_str(), "https://hooks.example.com/PLANTED1", "kept over the change");
+    assert_eq!(sent.method, http::Method::PATCH);
+    let header = |name: &str| sent.headers.get(name).and_then(|value| value.to_str().ok());
+    assert_eq!((header("x-key"), header("x-more")), (Some("PLANTED3"), Some("PLANTED4")));
+    assert!(header("webhook-signature").is_some_and(|signature| signature.starts_with("v1,")));
+
+    let shown = format!("{:?}", (&made, &changed, &tested, kit.operations.list_channels(&owner()).await));
+    let stored = format!("{:?}", kit.store.account(AccountId::DEFAULT).channels().await);
+    assert!(!shown.contains(PLANTED) && !stored.contains(PLANTED), "{shown}\n{stored}");
+    let again = kit.operations.test_channel(&owner(), "ops").await;
+    assert!(matches!(again, Err(OperationError::Throttled(wait)) if wait <= Duration::from_secs(5)));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_channel_is_told_by_field_and_without_its_values() {
+    let (kit, _) = kit().await;
+    let cases = [
+        (r#"{"name":"a","type":"webhook"}"#, "url"),
+        (r#"{"name":"a","type":"webhook","url":"PLANTED"}"#, "url"),
+        (
+            r#"{"name":"a","type":"webhook","url":"https://h.example.com/x","secret":"${PLANTED}"}"#,
+            "server's own file",
+        ),
+        (r#"{"name":"a","type":"webhook","url":"file:/etc/PLANTED"}"#, "server's own file"),
+        (
+            r#"{"name":"a","type":"webhook","url":"https://h.example.com","headers":{"x":["PLANTED"]}}"#,
+            "`x` must be",
+        ),
+        (
+            r#"{"name":"a","type":"webhook","url":"https://h.example.com","secrett":"PLANTED"}"#,
+            "did you mean `secret`",
+        ),
+        (r#"{"name":"a","type":"web"}"#, "webhook"),
+        (r#"{"type":"log"}"#, "`name`"),
+    ];
+    for (body, expected) in cases {
+        let error = create(&kit, body).await.expect_err(body);
+        let text = error.to_string();
+        assert!(matches!(error, OperationError::Invalid(_)) && text.contains(expected), "{body}: {text}");
+        assert!(!text.contains(PLANTED), "{text}");
+    }
+    let made = create(&kit, HOOK).await.expect("made");
+    let id = made.id.to_string();
+    for (body, expected) in [
+        (r#"{"type":"log"}"#, "stays `webhook`"),
+        (r#"{"id":"other"}"#, "stays `ops`"),
+        (r#"{"url":null}"#, "is missing"),
+        (r#"{"username":"u"}"#, "needs `password`"),
+    ] {
+        let text = patch(&kit, &id, body, None).await.expect_err(body).to_string();
+        assert!(text.contains(expected) && !text.contains(PLANTED), "{body}: {text}");
+    }
+    assert_eq!(kit.operations.read_channel(&owner(), "ops").await.expect("there").revision, 1, "unchanged");
+}
+
+#[tokio::test]
+async fn z22_names_are_unique_and_plans_limit_channels() {
+    let (kit, _) = kit().await;
+    create(&kit, r#"{"name":"a","type":"log"}"#).await.expect("the first");
+    let twin = create(&kit, r#"{"name":"a","type":"log"}"#).await.expect_err("taken");
+    assert!(matches!(twin, OperationError::Conflict { code: "name_taken", .. }));
+    create(&kit, r#"{"name":"b","type":"log"}"#).await.expect("the second");
+    let third = create(&kit, r#"{"name":"c","type":"log"}"#).await.expect_err("too many");
+    assert!(matches!(third, OperationError::Limit { limit: "channels", .. }), "{third}");
+    let taken = patch(&kit, "b", r#"{"name":"a"}"#, None).await.expect_err("taken");
+    assert!(matches!(taken, OperationError::Conflict { code: "name_taken", .. }));
+    assert_eq!(patch(&kit, "b", r#"{"name":"z"}"#, None).await.expect("renamed").key, "b");
+}
+
+#[tokio::test]
+async fn a_channel_that_monitors_tell_is_neither_removed_nor_renamed() {
+    let (kit, _) = kit().await;
+    let made = create(&kit, r#"{"name":"ops","type":"log"}"#).await.expect("made");
+    let fields = |name: &str, channel: &str| {
+        format!(r#"{{"name":"{name}","host":"192.0.2.1","port":22,"channels":["{channel}"]}}"#)
+    };
+    kit.monitor_of(AccountId::DEFAULT, &fields("by-id", &made.id.to_string())).await;
+    let gone = kit.operations.delete_channel(&owner(), "ops", None).await.expect_err("in use");
+    let OperationError::Conflict { code: "channel_in_use", message } = gone else { panic!("{gone}") };
+    assert!(message.contains("`by-id`"), "{message}");
+    patch(&kit, "ops", r#"{"name":"night"}"#, None).await.expect("named by id only");
+    kit.monitor_of(AccountId::DEFAULT, &fields("by-name", "night")).await;
+    assert!(patch(&kit, "night", r#"{"name":"day"}"#, None).await.is_err());
+    let free = create(&kit, r#"{"name":"free","type":"log"}"#).await.expect("made");
+    kit.operations.delete_channel(&owner(), "free", Some(free.revision)).await.expect("removed");
+    let gone = kit.operations.read_channel(&owner(), "free").await;
+    assert!(matches!(gone, Err(OperationError::NotFound { .. })));
+}
+
+#[tokio::test]
+async fn what_a_file_owns_and_what_others_own_is_left_alone() {
+    let (kit, _) = kit().await;
+    let settings = r#"{"url":"https://hooks.example.com/${PLANTED}"}"#.to_owned();
+    let put = ResourceChange::PutChannel {
+        key: "ops".into(),
+        name: "ops".into(),
+        kind: "webhook".into(),
+        settings,
+    };
+    let set = ChangeSet { owner: Owner::File, actor: "file".into(), changes: vec![put], accepted: None };
+    kit.store.account(AccountId::DEFAULT).apply(set, kit.clock.now()).await.expect("applied");
+    let edit = patch(&kit, "ops", r#"{"method":"PUT"}"#, None).await.expect_err("the file's");
+    assert!(matches!(edit, OperationError::Conflict { code: "managed_by_file", .. }), "{edit}");
+    assert!(kit.operations.delete_channel(&owner(), "ops", None).await.is_err());
+    let shown = kit.operations.read_channel(&owner(), "ops").await.expect("shown");
+    assert!(shown.settings.is_empty() && shown.secrets[0].name == "url");
+
+    let other = caller(kit.account("other").await, Role::Owner);
+    assert!(kit.operations.list_channels(&other).await.expect("none").is_empty());
+    for which in ["ops", &shown.id.to_string()] {
+        assert!(matches!(
+            kit.operations.read_channel(&other, which).await,
+            Err(OperationError::NotFound { .. })
+        ));
+    }
+    let viewer = caller(AccountId::DEFAULT, Role::Editor);
+    assert!(kit.operations.read_channel(&viewer, "ops").await.is_ok());
+    let denied = kit.operations.delete_channel(&viewer, "ops", None).await;
+    assert!(matches!(denied, Err(OperationError::Denied(_))));
+    assert!(matches!(kit.operations.test_channel(&viewer, "ops").await, Err(OperationError::Denied(_))));
+}

@@ -18,18 +18,45 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use bytes::Bytes;
+use quaywatch_app::identity::Identity;
 use quaywatch_app::operations::Operations;
+use quaywatch_core::Clock;
 use quaywatch_web::problem::Problem;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use framework::Routes;
+use framework::replay::Replays;
 
 /// What endpoints work with.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Api {
     /// Everything that can be done.
     pub operations: Operations,
+    /// Who people and programs are.
+    pub identity: Identity,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Ends streams, so that the server can end.
+    pub stop: CancellationToken,
     document: Arc<Document>,
+    replays: Arc<Replays>,
+}
+
+/// What an API is made of.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "see the fields of the same names of `Api`")]
+pub struct Parts {
+    pub operations: Operations,
+    pub identity: Identity,
+    pub clock: Arc<dyn Clock>,
+    pub stop: CancellationToken,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -37,13 +64,21 @@ struct Document {
     bytes: Bytes,
 }
 
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").finish_non_exhaustive()
+    }
+}
+
 impl Api {
-    /// An API over these operations.
+    /// The routes of an API, for [`Gate::around`](quaywatch_web::Gate::around).
     #[must_use]
-    pub fn router(operations: Operations) -> Router {
+    pub fn router(parts: Parts) -> Router {
         let (router, document) = framework::document::finish(routes());
         let bytes = serde_json::to_vec(&document).expect("a JSON value becomes JSON").into();
-        let api = Self { operations, document: Arc::new(Document { bytes }) };
+        let Parts { operations, identity, clock, stop } = parts;
+        let (document, replays) = (Arc::new(Document { bytes }), Arc::default());
+        let api = Self { operations, identity, clock, stop, document, replays };
         router
             .route("/api/openapi.json", get(show_document))
             .merge(viewer::router())

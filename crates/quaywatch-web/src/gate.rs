@@ -22,7 +22,7 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::timeout::{RequestBodyDeadlineLayer, TimeoutLayer};
 
 use crate::client::{self, Client};
-use crate::identify::{Authenticate, identify};
+use crate::identify::{Authenticate, Identified, identify};
 use crate::limit::{Limiter, Rates, Standing};
 use crate::listener::Peer;
 use crate::problem::{PROBLEM_JSON, Problem};
@@ -183,7 +183,12 @@ fn told(mut response: Response, id: &RequestId) -> Response {
 /// Learns who asks, and whether they may ask again already.
 async fn recognise(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
     let client = gate.client(&request);
-    let identified = identify(gate.authenticate.as_ref(), request.headers(), &client).await;
+    let mut identified = identify(gate.authenticate.as_ref(), request.headers(), &client).await;
+    if let (Identified::Caller(caller, _), Some(id)) =
+        (&mut identified, request.extensions().get::<RequestId>())
+    {
+        caller.request_id = Some((*id.0).into());
+    }
     let standing = gate.limiter.take(identified.caller(), client.address);
     let mut response = if standing.is_allowed {
         request.extensions_mut().insert(client);

@@ -7,6 +7,7 @@ use std::pin::Pin;
 
 use axum::http::{HeaderMap, header};
 use quaywatch_app::caller::Caller;
+use quaywatch_app::identity::Identity;
 use quaywatch_app::operations::OperationError;
 use quaywatch_core::Secret;
 
@@ -24,6 +25,16 @@ pub trait Authenticate: Send + Sync {
 
     /// Whose session it is, by the secret in its cookie.
     fn session<'a>(&'a self, secret: &'a str, client: &'a Client) -> Recognised<'a>;
+}
+
+impl Authenticate for Identity {
+    fn token<'a>(&'a self, token: &'a str, client: &'a Client) -> Recognised<'a> {
+        Box::pin(self.authenticate_token(token, client.address))
+    }
+
+    fn session<'a>(&'a self, secret: &'a str, client: &'a Client) -> Recognised<'a> {
+        Box::pin(self.authenticate_session(secret, client.address))
+    }
 }
 
 /// Who a request is from; found in its extensions.

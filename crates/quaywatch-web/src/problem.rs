@@ -145,6 +145,12 @@ impl Problem {
         &self.detail
     }
 
+    /// Its stable word.
+    #[must_use]
+    pub const fn code(&self) -> Option<&'static str> {
+        self.code
+    }
+
     /// Its wrong fields.
     #[must_use]
     pub fn errors(&self) -> &[FieldError] {

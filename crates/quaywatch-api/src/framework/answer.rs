@@ -55,6 +55,19 @@ pub struct Listed<T> {
     pub next: Option<String>,
 }
 
+/// 200 with a page in a form of its own, and a `Link` to the next.
+#[derive(Debug)]
+pub struct Paged<B> {
+    /// What is answered; it says `next` too.
+    pub body: B,
+    /// The cursor of the next page.
+    pub next: Option<String>,
+}
+
+/// 202: it will be done.
+#[derive(Debug)]
+pub struct Accepted<T>(pub T);
+
 /// 204: done, and nothing to say.
 #[derive(Debug, Clone, Copy)]
 pub struct Done;
@@ -128,7 +141,20 @@ impl<T: Serialize + JsonSchema + Send + 'static> Output for Listed<T> {
     const STATUS: u16 = 200;
 
     fn describe(describe: &mut Describe) -> Value {
-        let mut answer = json_answer("a page of the list", &describe.written::<Page<T>>());
+        Paged::<Page<T>>::describe(describe)
+    }
+
+    fn respond(self, head: &Head) -> Response {
+        let body = Page { items: self.items, next: self.next.clone() };
+        Paged { body, next: self.next }.respond(head)
+    }
+}
+
+impl<B: Serialize + JsonSchema + Send + 'static> Output for Paged<B> {
+    const STATUS: u16 = 200;
+
+    fn describe(describe: &mut Describe) -> Value {
+        let mut answer = json_answer("a page of the list", &describe.written::<B>());
         let link = json!({
             "description": "RFC 8288: `rel=\"next\"`, where there is a next page",
             "schema": { "type": "string" },
@@ -139,11 +165,23 @@ impl<T: Serialize + JsonSchema + Send + 'static> Output for Listed<T> {
 
     fn respond(self, head: &Head) -> Response {
         let link = self.next.as_deref().map(|next| head.link_to_next(next));
-        let mut response = json_response(StatusCode::OK, &Page { items: self.items, next: self.next });
+        let mut response = json_response(StatusCode::OK, &self.body);
         if let Some(link) = link.and_then(|link| HeaderValue::from_str(&link).ok()) {
             response.headers_mut().insert(header::LINK, link);
         }
         response
+    }
+}
+
+impl<T: Serialize + JsonSchema + Send + 'static> Output for Accepted<T> {
+    const STATUS: u16 = 202;
+
+    fn describe(describe: &mut Describe) -> Value {
+        json_answer("it will be done", &describe.written::<T>())
+    }
+
+    fn respond(self, _: &Head) -> Response {
+        json_response(StatusCode::ACCEPTED, &self.0)
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode, header};
-use quaywatch_core::doc::Node;
-use quaywatch_web::problem::{FieldError, Place, Problem};
+use quaywatch_core::doc::{Node, Problems, Value as DocValue};
+use quaywatch_web::problem::{FieldError, Place, Problem, field_errors};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -103,6 +103,22 @@ impl<T: JsonSchema + DeserializeOwned + Default + Send + 'static> Body for Optio
     }
 }
 
+/// A schema of settings that one of the core's readers reads.
+pub trait Reads: JsonSchema + Send + Sync + 'static {
+    /// What the reader says of it as it stands. Asked only where the schema found something wrong, so that all of it is
+    /// told at once: else the operation's own reading tells.
+    fn problems(node: &Node<'_>) -> Problems {
+        let _ = node;
+        Problems::new()
+    }
+
+    /// What to write for a setting of this name, or which one was meant.
+    fn suggest(name: &str) -> Option<String> {
+        let _ = name;
+        None
+    }
+}
+
 /// JSON that one of the core's readers reads, with its places and words; `T` is the schema that the document shows.
 #[derive(Debug)]
 pub struct Settings<T> {
@@ -121,26 +137,44 @@ impl<T> Settings<T> {
     }
 }
 
-impl<T: JsonSchema + 'static> Body for Settings<T> {
+impl<T: Reads> Body for Settings<T> {
     fn describe(describe: &mut Describe) -> Option<Value> {
         Some(json_body(&describe.read::<T>(), true))
     }
 
-    fn read(bytes: &Bytes, headers: &HeaderMap, _: &Checks) -> Result<Self, Refused> {
+    fn read(bytes: &Bytes, headers: &HeaderMap, checks: &Checks) -> Result<Self, Refused> {
         is_json(headers)?;
         let text = std::str::from_utf8(bytes).map_err(|_| not_text())?.to_owned();
+        let value: Value = serde_json::from_str(&text).map_err(|e| not_json(&e))?;
+        let checker = checks.0.get_or_init(|| Checker::new(whole::<T>()));
+        let wrong = checker.check(&value, |pointer| Place::Pointer(pointer.to_owned()));
         let node = Node::from_json(&text).map_err(|e| not_json(&e))?;
-        if !matches!(node.value, quaywatch_core::doc::Value::Mapping(_)) {
-            return Err(Refused::Wrong(vec![FieldError {
-                place: Place::Pointer(String::new()),
-                code: "wrong_type".to_owned(),
-                message: format!("the body is {}", node.describe()),
-                suggestion: Some("send an object".to_owned()),
-            }]));
+        if !wrong.is_empty() {
+            return Err(Refused::Wrong(merged::<T>(&node, wrong)));
         }
         drop(node);
         Ok(Self { text, schema: std::marker::PhantomData })
     }
+}
+
+/// What the reader says, which knows more, and what the schema says of places that the reader lets pass.
+fn merged<T: Reads>(node: &Node<'_>, wrong: Vec<FieldError>) -> Vec<FieldError> {
+    let mut errors = match node.value {
+        DocValue::Mapping(_) => field_errors(&T::problems(node), ""),
+        DocValue::Scalar(..) | DocValue::Sequence(_) => Vec::new(),
+    };
+    for mut error in wrong {
+        if errors.iter().any(|known| known.place == error.place) {
+            continue;
+        }
+        if let Place::Pointer(pointer) = &error.place
+            && let Some(better) = pointer.strip_prefix('/').and_then(T::suggest)
+        {
+            error.suggestion = Some(better);
+        }
+        errors.push(error);
+    }
+    errors
 }
 
 /// Text: a configuration as YAML.

@@ -10,13 +10,13 @@ pub mod call;
 pub mod describe;
 pub mod document;
 pub mod parameters;
-pub mod replay;
+pub(crate) mod replay;
 pub mod routes;
 pub mod rule;
 pub mod validate;
 
-pub use answer::{Created, Done, Listed, Output, Shown, Tagged, Text};
-pub use body::{Body, Json, Optional, Raw, Settings};
+pub use answer::{Accepted, Created, Done, Listed, Output, Paged, Shown, Tagged, Text};
+pub use body::{Body, Json, Optional, Raw, Reads, Settings};
 pub use call::{Call, Head};
 pub use routes::{Docs, Routes, Tag, docs};
 pub use rule::{Needs, Public, SignedIn};

@@ -3,22 +3,153 @@
 //! The answer of the first is kept for a day under the account and the key. The same key with another request is a
 //! mistake of the client's and said to be one; while the first is still at work, the second is told to wait.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
 use axum::http::request::Parts;
-use axum::response::Response;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use quaywatch_core::AccountId;
-use quaywatch_web::problem::Problem;
+use quaywatch_app::caller::Caller;
+use quaywatch_app::operations::replays::KeptAnswer;
+use quaywatch_web::problem::{FieldError, Place, Problem};
+use sha2::{Digest as _, Sha256};
 
 use crate::Api;
 
+/// The header.
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Says that an answer was given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// Larger answers are not kept: a bulk call that made a thousand monitors fits.
+const KEPT_MOST: usize = 1 << 20;
+/// What of an answer's head is kept.
+const KEPT_HEADERS: [HeaderName; 3] = [header::CONTENT_TYPE, header::LOCATION, header::ETAG];
+
+/// Keys whose first request is still at work.
+#[derive(Debug, Default)]
+pub(crate) struct Replays(Mutex<HashSet<(i64, String)>>);
+
 /// Answers a request, or answers again what was answered to it.
-pub async fn once(
+pub(super) async fn once(
     api: &Api,
-    account: AccountId,
+    caller: &Caller,
     parts: &Parts,
     body: &Bytes,
     answered: impl Future<Output = Response>,
 ) -> Result<Response, Problem> {
-    let _ = (api, account, parts, body);
-    Ok(answered.await)
+    let Some(key) = key_of(parts)? else { return Ok(answered.await) };
+    let hash = hash(parts, body);
+    let place = (caller.account.0, key.clone());
+    let _held = Held::take(&api.replays, place).ok_or_else(|| {
+        let detail = "the first request with this `Idempotency-Key` is still at work";
+        Problem::new(StatusCode::CONFLICT, detail).with_code("at_work").retry_after(Duration::from_secs(1))
+    })?;
+    if let Some(kept) = api.operations.kept_answer(caller, &key).await? {
+        return if kept.request == hash { Ok(again(kept)) } else { Err(other_request()) };
+    }
+    let response = answered.await;
+    // What failed for want of the server may work the next time; what the client did wrong stays wrong.
+    if response.status().is_server_error() || response.status() == StatusCode::TOO_MANY_REQUESTS {
+        return Ok(response);
+    }
+    keep(api, caller, key, hash, response).await
+}
+
+async fn keep(
+    api: &Api,
+    caller: &Caller,
+    key: String,
+    request: [u8; 32],
+    response: Response,
+) -> Result<Response, Problem> {
+    let (head, body) = response.into_parts();
+    let Ok(bytes) = to_bytes(body, KEPT_MOST).await else {
+        tracing::warn!("an answer was too large to be kept for its idempotency key");
+        let detail = "it was done, but its answer is too large for an `Idempotency-Key`";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+    };
+    let text = |name: &HeaderName| {
+        let value = head.headers.get(name)?.to_str().ok()?;
+        Some((name.as_str().to_owned(), value.to_owned()))
+    };
+    let kept = KeptAnswer {
+        request,
+        status: head.status.as_u16(),
+        headers: KEPT_HEADERS.iter().filter_map(text).collect(),
+        body: bytes.to_vec(),
+    };
+    api.operations.keep_answer(caller, &key, kept).await?;
+    Ok(Response::from_parts(head, Body::from(bytes)))
+}
+
+/// The same answer, marked as one that was given before.
+fn again(kept: KeptAnswer) -> Response {
+    let status = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK);
+    let mut response = (status, kept.body).into_response();
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_TYPE);
+    for (name, value) in kept.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
+    }
+    headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    response
+}
+
+fn key_of(parts: &Parts) -> Result<Option<String>, Problem> {
+    let Some(value) = parts.headers.get(KEY) else { return Ok(None) };
+    let fits =
+        |text: &&str| (1..=100).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    match value.to_str().ok().filter(fits) {
+        Some(text) => Ok(Some(text.to_owned())),
+        None => Err(Problem::invalid(vec![FieldError {
+            place: Place::Parameter("Idempotency-Key".to_owned()),
+            code: "bad_key".to_owned(),
+            message: "`Idempotency-Key` is not 1 to 100 printable characters".to_owned(),
+            suggestion: Some("send a new UUID for each thing to be done".to_owned()),
+        }])),
+    }
+}
+
+fn other_request() -> Problem {
+    Problem::invalid(vec![FieldError {
+        place: Place::Parameter("Idempotency-Key".to_owned()),
+        code: "key_reused".to_owned(),
+        message: "this `Idempotency-Key` was sent with another request before".to_owned(),
+        suggestion: Some("send a new one for each thing to be done".to_owned()),
+    }])
+}
+
+/// What makes two requests the same one.
+fn hash(parts: &Parts, body: &Bytes) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    for part in [parts.method.as_str().as_bytes(), target.as_bytes(), body] {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}
+
+/// A key at work; free again when dropped, also when the client hangs up.
+struct Held {
+    replays: Arc<Replays>,
+    place: (i64, String),
+}
+
+impl Held {
+    fn take(replays: &Arc<Replays>, place: (i64, String)) -> Option<Self> {
+        let is_free = replays.0.lock().unwrap_or_else(PoisonError::into_inner).insert(place.clone());
+        is_free.then(|| Self { replays: Arc::clone(replays), place })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.replays.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.place);
+    }
 }

@@ -11,7 +11,6 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
 use std::sync::Arc;
 
 use axum::Router;
@@ -385,7 +384,7 @@ where
         let nobody = Identified::Nobody;
         let identified = parts.extensions.get::<Identified>().unwrap_or(&nobody);
         let caller = self.rule.admit(identified)?;
-        let account = identified.caller().map(|caller| caller.account);
+        let known = identified.caller().cloned();
         let given: Vec<(String, String)> =
             path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let path = self.path.path::<P>(&given)?;
@@ -400,8 +399,8 @@ where
                 Err(problem) => problem.into_response(),
             }
         };
-        match account {
-            Some(account) if self.is_replayed => replay::once(&api, account, &parts, &bytes, answered).await,
+        match known {
+            Some(caller) if self.is_replayed => replay::once(&api, &caller, &parts, &bytes, answered).await,
             Some(_) | None => Ok(answered.await),
         }
     }

@@ -9,10 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An id as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Id<T>(pub T);
+pub(crate) struct Id<T>(pub T);
 
 /// How an id looks.
-pub trait Form {
+pub(crate) trait Form {
     /// Its pattern.
     const PATTERN: &'static str;
     /// One that examples use.

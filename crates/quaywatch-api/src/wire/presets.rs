@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// What is known of ports.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Presets {
+pub(crate) struct Presets {
     /// The sixteen that forms offer first, in their order.
     presets: Vec<Preset>,
     /// Ports that are watched together.

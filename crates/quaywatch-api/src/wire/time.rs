@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Time(pub Timestamp);
+pub(crate) struct Time(pub Timestamp);
 
 impl From<Timestamp> for Time {
     fn from(at: Timestamp) -> Self {
@@ -50,7 +50,7 @@ impl JsonSchema for Time {
 
 /// A duration: written as seconds, read as seconds or text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seconds(pub Duration);
+pub(crate) struct Seconds(pub Duration);
 
 impl From<Duration> for Seconds {
     fn from(duration: Duration) -> Self {
@@ -103,12 +103,6 @@ impl JsonSchema for Seconds {
             "description": "seconds, or a text such as `500ms`, `5m`, `1h30m`",
         })
     }
-}
-
-/// Whole microseconds of a duration.
-#[must_use]
-pub fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod past;
 mod past_tests;
 pub mod presets;
 pub(crate) mod refuse;
+pub mod replays;
 pub mod results;
 pub(crate) mod sealed;
 pub mod transitions;

@@ -3,28 +3,37 @@
 //! `axum::serve` installs no timer, so hyper's header deadline would silently be off; protocol detection has no
 //! deadline at all. So the loop is our own and the plain port speaks HTTP/1 only: a connection that sends nothing, or
 //! headers byte by byte, or never reads its answer is closed by a deadline, and there are never more than
-//! [`Limits::connections`] of them. Checks run on threads of their own, so no client can delay one.
+//! [`Limits::connections`] of them: who waits for nothing gives way to who comes ([`seats`]). Checks run on threads of
+//! their own, so no client can delay one.
 
-use std::collections::BTreeMap;
+mod seats;
+
+use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::http::header::{CONNECTION, RETRY_AFTER};
+use axum::http::{HeaderValue, Response, StatusCode};
 use axum::{Extension, Router};
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+
+pub(crate) use seats::network_of;
+use seats::{Seats, Taken};
 
 /// How much clients may ask of the listener.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at once; further ones wait in the kernel's queue.
+    /// Connections at once; for a further one another that waits for nothing is closed, or it is turned away.
     pub connections: usize,
-    /// Connections at once from one IPv4 address or IPv6 /64.
+    /// Connections at once from one IPv4 address or IPv6 /64; in the same way.
     pub connections_per_peer: usize,
     /// For the head of a request to arrive, and so also the limit of an idle connection.
     pub header_read: Duration,
@@ -48,6 +57,14 @@ impl Default for Limits {
 
 /// Largest head of a request, all headers together.
 const MAX_HEAD: usize = 32 << 10;
+
+/// An answer of which nothing was taken for so long may be cut off for the sake of others. Longer than any request may
+/// take before its answer begins.
+const STALLED: Duration = Duration::from_secs(35);
+
+/// For the head of a request that is going to be turned away: just long enough to read it, because a connection that is
+/// closed with something unread is reset, and the client never sees why.
+const TURNED_AWAY_READ: Duration = Duration::from_secs(2);
 
 /// How long to wait after `accept` failed for want of descriptors: spinning would not bring one back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -86,33 +103,51 @@ impl Listener {
 
     /// Serves until `stop` is cancelled, then lets open requests finish for [`Limits::drain`].
     pub async fn serve(self, router: Router, stop: CancellationToken) {
-        let seats = Arc::new(Semaphore::new(self.limits.connections));
-        let peers = Arc::new(Peers::default());
+        let seats = Seats::new(self.limits.connections, self.limits.connections_per_peer);
         let graceful = GracefulShutdown::new();
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
-                accepted = self.accept(&seats) => accepted,
+                accepted = self.socket.accept() => accepted,
             };
-            let Some((stream, peer, seat)) = accepted else { continue };
-            let Some(place) = peers.enter(peer.ip(), self.limits.connections_per_peer) else { continue };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let taken = Arc::new(seats.take(peer.ip()));
             if let Err(error) = prepare(&stream, self.limits) {
                 tracing::debug!(%peer, %error, "connection lost before it was served");
                 continue;
             }
-            let service =
-                TowerToHyperService::new(router.clone().layer(Extension(Peer(peer.ip().to_canonical()))));
+            let turned_away = taken.seat.is_turned_away();
+            let router = router.clone().layer(Extension(Peer(peer.ip().to_canonical())));
+            let service = Arc::new(TowerToHyperService::new(router));
+            let asked = Arc::clone(&taken);
+            let service = service_fn(move |request| {
+                let (service, asking) = (Arc::clone(&service), asked.asks());
+                async move {
+                    let response = if turned_away { no_seat() } else { service.call(request).await? };
+                    Ok::<_, Infallible>(response.map(|body| asking.answer(body)))
+                }
+            });
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(self.limits.header_read)
+                .header_read_timeout(if turned_away { TURNED_AWAY_READ } else { self.limits.header_read })
                 .max_buf_size(MAX_HEAD)
                 .serve_connection(TokioIo::new(stream), service);
             let connection = graceful.watch(connection);
             tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(%peer, %error, "connection ended early");
+                tokio::select! {
+                    ended = connection => if let Err(error) = ended {
+                        tracing::debug!(%peer, %error, "connection ended early");
+                    },
+                    () = taken.seat.leave.cancelled() => tracing::debug!(%peer, "connection gave way to another"),
+                    never = watch(&taken) => match never {},
                 }
-                drop((seat, place));
             });
         }
         drop(self.socket);
@@ -120,21 +155,27 @@ impl Listener {
             tracing::info!("some connections were still open at shutdown and are cut");
         }
     }
+}
 
-    async fn accept(
-        &self,
-        seats: &Arc<Semaphore>,
-    ) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-        let seat = Arc::clone(seats).acquire_owned().await.ok()?;
-        match self.socket.accept().await {
-            Ok((stream, peer)) => Some((stream, peer, seat)),
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                None
-            }
+/// Marks a connection whose answer is not taken. Never ends.
+async fn watch(taken: &Taken) -> Infallible {
+    loop {
+        let before = taken.busy_since();
+        tokio::time::sleep(STALLED).await;
+        if let Some(since) = before.filter(|_| before == taken.busy_since()) {
+            taken.stalls(since);
         }
     }
+}
+
+/// What somebody hears for whom there is no seat.
+fn no_seat() -> Response<Body> {
+    let mut response = Response::new(Body::from("too many connections; come again in a second\n"));
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let headers = response.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// What to do about an address that cannot be listened on.
@@ -159,84 +200,159 @@ fn prepare(stream: &TcpStream, limits: Limits) -> io::Result<()> {
     Ok(())
 }
 
-/// Connections by peer, so that one cannot take all seats.
-#[derive(Debug, Default)]
-struct Peers(Mutex<BTreeMap<IpAddr, usize>>);
-
-impl Peers {
-    fn enter(self: &Arc<Self>, peer: IpAddr, most: usize) -> Option<Place> {
-        let peer = network_of(peer);
-        let mut counts = self.0.lock().expect("no holder of this lock panics");
-        let count = counts.entry(peer).or_insert(0);
-        if *count >= most {
-            return None;
-        }
-        *count += 1;
-        Some(Place { peers: Arc::clone(self), peer })
-    }
-}
-
-/// One connection's place in [`Peers`]; given back when dropped.
-#[derive(Debug)]
-struct Place {
-    peers: Arc<Peers>,
-    peer: IpAddr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.peers.0.lock().expect("no holder of this lock panics");
-        if let Some(count) = counts.get_mut(&self.peer) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.peer);
-            }
-        }
-    }
-}
-
-/// Whoever has one IPv6 address has its whole /64.
-pub(crate) fn network_of(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpSocket;
+    use tokio::task::JoinHandle;
+
     use super::*;
 
-    #[test]
-    fn a_peer_takes_no_more_seats_than_it_may_and_gives_them_back() {
-        let peers = Arc::new(Peers::default());
-        let peer: IpAddr = "2001:db8::1".parse().expect("literal");
-        let neighbour: IpAddr = "2001:db8::ffff".parse().expect("literal");
-        let first = peers.enter(peer, 2);
-        let _second = peers.enter(neighbour, 2);
-        assert!(first.is_some() && peers.enter(peer, 2).is_none());
-        drop(first);
-        assert!(peers.enter(peer, 2).is_some());
-        assert!(peers.enter("192.0.2.1".parse().expect("literal"), 1).is_some());
+    /// Tests take this long only where they fail.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    struct Server {
+        address: SocketAddr,
+        stop: CancellationToken,
+        task: JoinHandle<()>,
+    }
+
+    impl Server {
+        async fn start(limits: Limits, router: Router) -> Self {
+            let any = "127.0.0.1:0".parse().expect("literal");
+            let listener = Listener::bind(any, limits).await.expect("bind");
+            let address = listener.address().expect("bound");
+            let stop = CancellationToken::new();
+            let task = tokio::spawn(listener.serve(router, stop.clone()));
+            Self { address, stop, task }
+        }
+
+        /// A connection from one of this machine's own addresses.
+        async fn connect(&self, from: [u8; 4]) -> TcpStream {
+            let socket = TcpSocket::new_v4().expect("a socket");
+            socket.bind((from, 0).into()).expect("all of 127.0.0.0/8 is ours");
+            let connected = tokio::time::timeout(PATIENCE, socket.connect(self.address)).await;
+            connected.expect("accepted in time").expect("accepted")
+        }
+
+        /// Asks as an honest client does, and returns all of the answer.
+        async fn ask(&self, from: [u8; 4]) -> String {
+            let mut client = self.connect(from).await;
+            client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.expect("sent");
+            all(&mut client).await
+        }
+
+        async fn stop(self) {
+            self.stop.cancel();
+            self.task.await.expect("serve ends");
+        }
+    }
+
+    /// Everything until the server closes, politely and in time.
+    async fn all(client: &mut TcpStream) -> String {
+        let mut text = String::new();
+        let read = tokio::time::timeout(PATIENCE, client.read_to_string(&mut text)).await;
+        read.expect("closed in time").expect("closed politely");
+        text
+    }
+
+    fn pleasant() -> Router {
+        Router::new().route("/", axum::routing::get(|| async { "well" }))
     }
 
     #[tokio::test]
     async fn a_client_that_says_nothing_is_closed_by_the_header_deadline() {
-        use tokio::io::AsyncReadExt as _;
         let limits = Limits { header_read: Duration::from_millis(50), ..Limits::default() };
-        let listener = Listener::bind("127.0.0.1:0".parse().expect("literal"), limits).await.expect("bind");
-        let address = listener.address().expect("bound");
-        let stop = CancellationToken::new();
-        let server = tokio::spawn(listener.serve(Router::new(), stop.clone()));
-        #[expect(clippy::disallowed_methods, reason = "the test is the client")]
-        let mut client = TcpStream::connect(address).await.expect("connect");
-        let mut rest = Vec::new();
-        // Ends only when the server closes: the test's own deadline is far above the server's.
-        tokio::time::timeout(Duration::from_secs(5), client.read_to_end(&mut rest))
-            .await
-            .expect("closed in time")
-            .expect("closed politely");
-        stop.cancel();
-        server.await.expect("serve ends");
+        let server = Server::start(limits, Router::new()).await;
+        let mut client = server.connect([127, 0, 0, 1]).await;
+        assert_eq!(all(&mut client).await, "");
+        server.stop().await;
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_nothing_gives_way_to_who_asks() {
+        let server = Server::start(Limits::default(), pleasant()).await;
+        let mut idle = Vec::new();
+        for n in 0..330_usize {
+            let mut client = server.connect([127, 0, 0, 1]).await;
+            if n.is_multiple_of(2) {
+                client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
+                let mut some = [0; 64];
+                assert!(client.read(&mut some).await.expect("answered") > 0);
+            }
+            idle.push(client);
+        }
+        let answer = server.ask([127, 0, 0, 1]).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("well"), "{answer}");
+        server.stop().await;
+    }
+
+    #[tokio::test]
+    async fn who_finds_everybody_at_work_is_turned_away_with_words() {
+        let work = Arc::new(tokio::sync::Notify::new());
+        let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
+        let handler = {
+            let work = Arc::clone(&work);
+            move || async move {
+                begun.send(()).expect("the test waits");
+                work.notified().await;
+                "well"
+            }
+        };
+        let limits = Limits { connections: 3, connections_per_peer: 2, ..Limits::default() };
+        let server = Server::start(limits, Router::new().route("/", axum::routing::get(handler))).await;
+        let mut workers = Vec::new();
+        for _ in 0..2 {
+            let mut client = server.connect([127, 0, 0, 1]).await;
+            client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.expect("sent");
+            begins.recv().await.expect("it is at work");
+            workers.push(client);
+        }
+        let refused = server.ask([127, 0, 0, 1]).await;
+        assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+        assert!(
+            refused.contains("retry-after: 1\r\n") && refused.contains("connection: close\r\n"),
+            "{refused}"
+        );
+        // Another address has a seat of its own.
+        let mut other = server.connect([127, 0, 0, 2]).await;
+        other.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.expect("sent");
+        begins.recv().await.expect("it is at work");
+        assert!(server.ask([127, 0, 0, 3]).await.starts_with("HTTP/1.1 503 "), "now all are taken");
+        work.notify_waiters();
+        for mut client in workers.into_iter().chain([other]) {
+            assert!(all(&mut client).await.ends_with("well"));
+        }
+        server.stop().await;
+    }
+
+    /// Thousands of clients that send their request byte by byte, or nothing at all.
+    async fn besieged(from: impl Fn(u32) -> [u8; 4]) {
+        let server = Server::start(Limits::default(), pleasant()).await;
+        let mut slow = Vec::new();
+        for n in 0..5_000 {
+            let mut client = server.connect(from(n)).await;
+            // Some are cut off by then.
+            let _ = client.write_all(b"GET / HT").await;
+            slow.push(client);
+            if n % 500 == 0 {
+                let answer = server.ask([127, 9, 9, 9]).await;
+                assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "among {n}: {answer}");
+            }
+        }
+        for _ in 0..20 {
+            assert!(server.ask([127, 9, 9, 9]).await.starts_with("HTTP/1.1 200 OK\r\n"));
+        }
+        server.stop().await;
+    }
+
+    #[tokio::test]
+    async fn an_honest_client_is_served_while_thousands_of_slow_ones_of_one_address_hold_on() {
+        besieged(|_| [127, 0, 0, 2]).await;
+    }
+
+    #[tokio::test]
+    async fn an_honest_client_is_served_while_thousands_of_slow_ones_of_many_addresses_hold_on() {
+        besieged(|n| [127, 1, (n / 250) as u8, 1 + (n % 250) as u8]).await;
     }
 }

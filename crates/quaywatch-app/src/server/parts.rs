@@ -18,8 +18,9 @@ use super::{Options, StartError, channels, names};
 use crate::config::Config;
 use crate::observe::{BulkSource, Monitors, Observatory, ResolverSource};
 
-/// Descriptors that checks may not take: database, listener, deliveries, name lookups, logs.
-const RESERVE: u64 = 512;
+/// Descriptors that checks may not take: database, listener (1,024 connections and some that are turned away),
+/// deliveries, name lookups, logs.
+const RESERVE: u64 = 1_600;
 
 /// Everything that runs.
 pub(super) struct Parts {

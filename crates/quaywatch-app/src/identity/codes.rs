@@ -108,7 +108,7 @@ mod tests {
         let step = matching_step(&secret(), "081804", at, None).expect("right");
         assert_eq!(matching_step(&secret(), "081804", at, Some(step)), None, "replayed");
         assert_eq!(matching_step(&secret(), "081804", at, Some(step - 1)), Some(step));
-        let later = |s| Timestamp::from_secs(1_111_111_109 + s);
+        let later = |s: i64| Timestamp::from_secs(1_111_111_109 + s);
         assert_eq!(matching_step(&secret(), "081804", later(30), None), Some(step), "one step late");
         assert_eq!(matching_step(&secret(), "081804", later(62), None), None, "two steps late");
         assert_eq!(matching_step(&secret(), "081804", later(-60), None), None, "two steps early");

@@ -124,3 +124,80 @@ impl GovernorClock for Boot {
 
 /// [`quaywatch_core::BootTime`] counts microseconds.
 const NANOS_PER_TICK: u64 = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use quaywatch_testkit::clock::ManualClock;
+
+    use super::*;
+
+    fn throttle() -> (Arc<ManualClock>, Throttle) {
+        let clock = Arc::new(ManualClock::new());
+        let throttle = Throttle::new(Arc::<ManualClock>::clone(&clock));
+        (clock, throttle)
+    }
+
+    fn from(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    fn wait(result: Result<(), OperationError>) -> Duration {
+        match result {
+            Err(OperationError::Throttled(wait)) => wait,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn guessing_one_account_is_slow_and_does_not_lock_its_owner_out() {
+        let (clock, throttle) = throttle();
+        let (attacker, owner) = (from("192.0.2.1"), from("198.51.100.7"));
+        for _ in 0..10 {
+            throttle.sign_in("kim@example.com", attacker).expect("within the burst");
+        }
+        let wait = wait(throttle.sign_in("KIM@example.com", attacker));
+        assert!(wait > Duration::from_secs(25) && wait <= Duration::from_secs(30), "{wait:?}");
+        throttle.sign_in("kim@example.com", owner).expect("the owner comes from elsewhere");
+        clock.advance(wait);
+        throttle.sign_in("kim@example.com", attacker).expect("one more after the wait");
+    }
+
+    #[test]
+    fn many_addresses_together_cannot_guess_either() {
+        let (_, throttle) = throttle();
+        let allowed = (0..1_000_u32)
+            .filter(|n| {
+                let address = IpAddr::V4(std::net::Ipv4Addr::from(0xc633_6400 + n));
+                throttle.sign_in("kim@example.com", address).is_ok()
+            })
+            .count();
+        assert_eq!(allowed, 100);
+    }
+
+    #[test]
+    fn one_place_cannot_try_many_accounts_whichever_of_its_addresses_it_uses() {
+        let (_, throttle) = throttle();
+        let allowed = (0..200_u16)
+            .filter(|n| {
+                let address = from(&format!("2001:db8:1:2:{n:x}::1"));
+                throttle.sign_in(&format!("somebody{n}@example.com"), address).is_ok()
+            })
+            .count();
+        assert_eq!(allowed, 30);
+        throttle.sign_in("kim@example.com", from("2001:db8:1:3::1")).expect("the neighbour's /64");
+        let mapped = (0..40).filter(|_| throttle.address(from("::ffff:192.0.2.9")).is_ok()).count();
+        assert_eq!(mapped, 30);
+        wait(throttle.address(from("192.0.2.9")));
+    }
+
+    #[test]
+    fn who_has_not_tried_for_long_is_forgotten() {
+        let (clock, throttle) = throttle();
+        for n in 0..SWEEP_EVERY as u32 - 1 {
+            throttle.address(IpAddr::V4(std::net::Ipv4Addr::from(n))).expect("each for the first time");
+        }
+        clock.advance(Duration::from_secs(3_600));
+        throttle.address(from("192.0.2.1")).expect("allowed");
+        assert!(throttle.addresses.len() <= 1, "{}", throttle.addresses.len());
+    }
+}

@@ -1,6 +1,10 @@
 //! Sign-in by a provider of the operator's choice (OpenID Connect): authorization code with PKCE, nonce, state, the
 //! issuer pinned to the one in the file. A provider says who somebody is; what they may here, their membership says.
 
+mod flow;
+#[cfg(test)]
+mod provider;
+
 use quaywatch_core::Secret;
 use quaywatch_core::access::Role;
 

@@ -1,6 +1,10 @@
 //! Passkeys (WebAuthn): a key in a device, for this server's address alone, which no other site can ask for. Messages
 //! pass through as JSON, for the browser's own functions.
 
+mod ceremony;
+#[cfg(test)]
+mod device;
+
 use quaywatch_core::Timestamp;
 use serde_json::Value;
 

@@ -6,18 +6,19 @@ use std::time::Duration;
 use quaywatch_core::{AccountId, ChannelId, ErrorCode, LocationId, MonitorId, ShardId, Timestamp};
 use quaywatch_notify::Notice;
 use quaywatch_store::records::{
-    Applied, Blind, BlindChange, ChannelRecord, Fence, IncidentRecord, LocationRecord, ShardState, Window,
+    Applied, Blind, BlindChange, ChannelRecord, Fence, IncidentRecord, ShardState, Window,
 };
 use quaywatch_store::{Store, StoreError, SystemStore};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::changes::Changes;
 use crate::commits::Commits;
 use crate::config::{Checks, EngineConfig, Parts};
 use crate::delivery::{self, DeliveryParts, Order, Orders, ShardStores};
 use crate::inbox::{EngineSink, Glimpse, Inbox, Message, Select, Survey};
 use crate::jobs::{self, Upkeep};
-use crate::judging::{Judging, Loaded, Orphan, Reload};
+use crate::judging::{Directory, Judging, Loaded, Orphan, Reload};
 use crate::stats::EngineStats;
 use crate::steps::Queued;
 use crate::thread::Worker;
@@ -38,6 +39,7 @@ pub struct Engine {
     pub(crate) transitions: watch::Sender<u64>,
     /// Who adds to an incident that is over does so alone.
     pub(crate) afterwords: tokio::sync::Mutex<()>,
+    naming: tokio::sync::Mutex<()>,
     orders: Orders,
     stats: Arc<EngineStats>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -59,7 +61,7 @@ impl Engine {
     {
         let Parts { store, clock, channels: factory } = parts;
         let system = store.system();
-        let names = Names::read(&*system).await?;
+        let names = Directory::read(&*system).await?;
         let now = clock.now();
         let last_commit = system.last_commit().await?;
         let gap = last_commit.map_or(Duration::ZERO, |last| now.since(last));
@@ -109,6 +111,7 @@ impl Engine {
             blind,
             clock: Arc::clone(&clock),
             stats: Arc::clone(&stats),
+            changes: Changes::default(),
             until_loaded: Vec::new(),
             waiting: Vec::new(),
             answered_with: Vec::new(),
@@ -133,6 +136,7 @@ impl Engine {
             store,
             transitions,
             afterwords: tokio::sync::Mutex::new(()),
+            naming: tokio::sync::Mutex::new(()),
             orders,
             stats,
             thread: Mutex::new(Some(thread)),
@@ -142,17 +146,20 @@ impl Engine {
         })
     }
 
-    /// Follows what [`quaywatch_store::AccountStore::apply`] has done; returns when what followed from it is durable.
+    /// Follows what [`quaywatch_store::AccountStore::apply`] has done, in any account; returns when what followed from
+    /// it is durable. Changes that arrive in another order than that in which they were made end up as if they had not.
+    /// With nothing in it, new names of accounts and locations are taken over.
     pub async fn reload(&self, applied: Applied) -> Result<(), StoreError> {
-        let names = Names::read(&*self.store.system()).await?;
+        // Names that were read later are taken over later.
+        let turn = self.naming.lock().await;
+        let names = Directory::read(&*self.store.system()).await?;
         if !applied.channels.is_empty() {
             let _ = self.orders.send(Order::Channels(applied.channels.clone()));
         }
         let gone = applied.removed_channels.clone();
-        let Names { accounts, locations, channels } = names;
         let (done, wait) = oneshot::channel();
-        let reload = Reload { applied, accounts, locations, channels };
-        self.inbox.send(Message::Reload(Box::new(reload), done));
+        self.inbox.send(Message::Reload(Box::new(Reload::new(applied, names)), done));
+        drop(turn);
         // Gone only if the engine stops, which is no error of the reload.
         let _ = wait.await;
         if !gone.is_empty() {
@@ -265,14 +272,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// The names that notices and routes need.
-struct Names {
-    accounts: Vec<quaywatch_store::records::AccountRecord>,
-    locations: Vec<LocationRecord>,
-    channels: Vec<ChannelRecord>,
-}
-
-impl Names {
+impl Directory {
     async fn read(system: &dyn SystemStore) -> Result<Self, StoreError> {
         Ok(Self {
             accounts: system.accounts().await?,

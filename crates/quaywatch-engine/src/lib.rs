@@ -11,6 +11,7 @@
 //! ```
 
 mod acts;
+mod changes;
 mod commits;
 mod config;
 #[cfg(test)]

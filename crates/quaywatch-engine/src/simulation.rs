@@ -24,7 +24,7 @@ use quaywatch_store::{CommitFailed, StoreError};
 use crate::commits::Commits;
 use crate::config::EngineConfig;
 use crate::delivery::lanes::{Effects, Lanes};
-use crate::judging::{Judging, Loaded, Orphan, Reload};
+use crate::judging::{Directory, Judging, Loaded, Orphan, Reload};
 use crate::stats::EngineStats;
 use crate::steps::Queued;
 
@@ -528,15 +528,22 @@ impl World {
         let now = self.now;
         let Some(process) = &mut self.process else { return };
         let applied = Applied { monitors, removed_monitors: removed, ..Applied::default() };
-        let (jobs, gone) = process.judging.reload(Reload { applied, accounts, locations, channels });
-        for id in gone {
-            process.jobs.remove(&id);
-            process.next.remove(&id);
-            self.runner_removed.push(id);
-        }
-        for job in jobs {
-            process.jobs.insert(job.monitor, job.epoch);
-            process.next.entry(job.monitor).or_insert_with(|| next_slot(job.monitor, now));
+        let mut reload = Reload::new(applied, Directory { accounts, locations, channels });
+        // In the smallest parts: what each leaves behind must stand on its own.
+        loop {
+            let followed = process.judging.reload(&mut reload, 1);
+            for id in followed.gone {
+                process.jobs.remove(&id);
+                process.next.remove(&id);
+                self.runner_removed.push(id);
+            }
+            for job in followed.jobs {
+                process.jobs.insert(job.monitor, job.epoch);
+                process.next.entry(job.monitor).or_insert_with(|| next_slot(job.monitor, now));
+            }
+            if followed.done {
+                break;
+            }
         }
     }
 

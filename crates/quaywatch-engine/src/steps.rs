@@ -59,6 +59,11 @@ impl Steps {
         self.hurry
     }
 
+    /// Acts in the group that grows.
+    pub(crate) fn inputs(&self) -> usize {
+        self.steps.iter().map(|step| step.inputs.len()).sum()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.results == 0 && self.steps.iter().all(ShardStep::is_empty)
     }

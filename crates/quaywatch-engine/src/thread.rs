@@ -10,6 +10,7 @@ use quaywatch_store::records::BlindChange;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::changes::Changes;
 use crate::commits::Commits;
 use crate::config::Checks;
 use crate::delivery::{Order, Orders, ShardStores};
@@ -35,6 +36,8 @@ pub(crate) struct Worker {
     pub(crate) blind: mpsc::UnboundedSender<BlindChange>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stats: Arc<EngineStats>,
+    /// Changes that are being followed.
+    pub(crate) changes: Changes,
     /// Changes that wait until every shard is loaded.
     pub(crate) until_loaded: Vec<Message>,
     /// Who waits for the group that grows, and for the one in flight.
@@ -67,6 +70,9 @@ impl Worker {
                     stopping.get_or_insert(self.clock.boot());
                 }
             }
+            if let Some(done) = self.changes.follow(&mut self.judging, &*self.checks) {
+                self.wait_for(done);
+            }
             if !gaps.holds() {
                 self.judging.timeouts();
             }
@@ -81,7 +87,10 @@ impl Worker {
     }
 
     /// How long nothing is due. Deadlines that are held are not.
-    fn pause(&self, held: bool) -> Duration {
+    fn pause(&mut self, held: bool) -> Duration {
+        if self.changes.can_go_on(&mut self.judging) {
+            return Duration::ZERO;
+        }
         let group = self.commits.due().map(|due| due.since(self.clock.boot()));
         let timeout = self.judging.next_timeout().filter(|_| !held).map(|due| due.since(self.clock.now()));
         group.into_iter().chain(timeout).min().unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)
@@ -110,16 +119,7 @@ impl Worker {
             {
                 self.until_loaded.push(message);
             }
-            Message::Reload(reload, done) => {
-                let (jobs, gone) = self.judging.reload(*reload);
-                if !gone.is_empty() {
-                    self.checks.remove(gone);
-                }
-                if !jobs.is_empty() {
-                    self.checks.upsert(jobs);
-                }
-                self.wait_for(done);
-            }
+            Message::Reload(reload, done) => self.changes.push(reload, done),
             Message::Committed(answers) => {
                 let boot = self.clock.boot();
                 let whole = answers.iter().all(|(_, answer)| answer.is_ok());

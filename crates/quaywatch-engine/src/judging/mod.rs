@@ -8,6 +8,7 @@ mod acts;
 mod decide;
 mod lazy;
 mod load;
+mod order;
 mod own;
 mod reload;
 mod sight;
@@ -35,7 +36,7 @@ use crate::steps::Steps;
 pub(crate) use acts::{Afterword, Refused, Saying, Words};
 pub(crate) use load::{Loaded, Orphan};
 pub(crate) use own::{ChannelNote, derived_id};
-pub(crate) use reload::Reload;
+pub(crate) use reload::{Directory, Reload};
 pub(crate) use sight::TOLD_AFTER;
 use snapshot::Words as Names;
 
@@ -58,6 +59,7 @@ pub(crate) struct Judging {
     /// Monitors whose states are to be written without hurry.
     lazy: lazy::Lazy,
     asked: acts::Asked,
+    order: order::Order,
     blind: BTreeMap<LocationId, sight::Blindness>,
     blind_changes: Vec<BlindChange>,
     /// Sealed states of monitors in the bin, should one come back.
@@ -82,6 +84,7 @@ impl Judging {
             rechecks: Vec::new(),
             lazy: lazy::Lazy::default(),
             asked: acts::Asked::default(),
+            order: order::Order::default(),
             blind: BTreeMap::new(),
             blind_changes: Vec::new(),
             bin: HashMap::new(),

@@ -11,13 +11,39 @@ use super::{Judging, decide};
 use crate::entry::Entry;
 use crate::envelope;
 
-/// What changed, with the names as they are now.
+/// What changed; what is left of it, once a part was followed.
 pub(crate) struct Reload {
-    pub(crate) applied: Applied,
+    /// The last ones first, so that parts can be taken off the end.
+    applied: Applied,
+    names: Option<Directory>,
+}
+
+impl Reload {
+    /// A change, with the names as they are after it.
+    pub(crate) fn new(mut applied: Applied, names: Directory) -> Self {
+        applied.removed_monitors.reverse();
+        applied.monitors.reverse();
+        Self { applied, names: Some(names) }
+    }
+}
+
+/// The names that notices and routes need.
+pub(crate) struct Directory {
     pub(crate) accounts: Vec<AccountRecord>,
     pub(crate) locations: Vec<LocationRecord>,
     /// Of all accounts.
     pub(crate) channels: Vec<ChannelRecord>,
+}
+
+/// What came of a part of a change.
+#[derive(Default)]
+pub(crate) struct Followed {
+    /// What the local runner is to check from now on.
+    pub(crate) jobs: Vec<Job>,
+    /// And what no more.
+    pub(crate) gone: Vec<MonitorId>,
+    /// Nothing is left of it.
+    pub(crate) done: bool,
 }
 
 impl Judging {
@@ -36,27 +62,52 @@ impl Judging {
         self.routes.set_channels(channels);
     }
 
-    /// Follows a change; says what the runner is to check from now on, and what no more.
-    pub(crate) fn reload(&mut self, reload: Reload) -> (Vec<Job>, Vec<MonitorId>) {
+    /// Follows a part of a change, at most `most` monitors of it, so that a hundred thousand of one account keep
+    /// nobody else's results waiting. What is left of it stays in `reload`.
+    pub(crate) fn reload(&mut self, reload: &mut Reload, most: usize) -> Followed {
+        let mut followed = Followed::default();
+        let seq = reload.applied.seq;
+        let mut left = most;
         // Removed ones first, while their channels can still be told.
-        let mut gone = Vec::new();
-        for id in reload.applied.removed_monitors {
-            if self.discard(id) {
-                gone.push(id);
+        let removed = &mut reload.applied.removed_monitors;
+        while left > 0 {
+            let Some(id) = removed.pop() else { break };
+            left -= 1;
+            if self.order.is_news(id, seq, self.now) && self.discard(id) {
+                followed.gone.push(id);
             }
         }
-        self.set_names(&reload.accounts, &reload.locations, &reload.channels);
-        let mut jobs = Vec::new();
-        for record in reload.applied.monitors {
+        if left == 0 {
+            return followed;
+        }
+        if let Some(names) = reload.names.take() {
+            self.set_names(&names.accounts, &names.locations, &names.channels);
+        }
+        while left > 0 {
+            let Some(record) = reload.applied.monitors.pop() else { break };
+            left -= 1;
+            if !self.is_news(&record, seq) {
+                continue;
+            }
             match self.put(&record) {
-                Some(job) => jobs.push(job),
-                None => gone.push(record.id),
+                Some(job) => followed.jobs.push(job),
+                None => followed.gone.push(record.id),
             }
         }
-        self.plans.sweep();
-        self.policies.retain(|policy| std::sync::Arc::strong_count(policy) > 1);
+        followed.done = left > 0;
+        if followed.done {
+            self.plans.sweep();
+            self.policies.retain(|policy| std::sync::Arc::strong_count(policy) > 1);
+        }
         self.stats.monitors.set(self.entries.len() as i64);
-        (jobs, gone)
+        followed
+    }
+
+    /// Whether a record is not older than what is known. Changes may arrive out of order, and the first ones after a
+    /// start were perhaps read with their shard already.
+    fn is_news(&mut self, record: &MonitorRecord, seq: i64) -> bool {
+        let known = self.entries.get(record.id).map(|entry| entry.card.revision);
+        known.is_none_or(|known| record.revision >= known) && self.order.is_news(record.id, seq, self.now)
     }
 
     /// Adds or revises a monitor; its job, if the local runner has to do with it.

@@ -67,7 +67,8 @@ impl Machine {
     /// Lets a check go at once if nobody waits, else puts it in line.
     pub(super) fn queue(&mut self, key: u32) {
         let lane = usize::from(self.roster.plan_of(key).talks);
-        if self.lanes[lane].is_empty() && self.has_capacity(lane) {
+        let account = self.roster.entry(key).account;
+        if self.lanes[lane].is_empty() && self.has_capacity(lane) && self.may_begin(lane, account) {
             self.go(key);
         } else {
             let entry = self.roster.entry_mut(key);
@@ -80,7 +81,9 @@ impl Machine {
     pub(super) fn admit(&mut self) {
         for lane in [PLAIN, TALKS] {
             while !self.lanes[lane].is_empty() && self.has_capacity(lane) {
-                let Some(key) = self.lanes[lane].pop() else { break };
+                let (aloft, most) = (&self.aloft[lane], self.most_aloft(lane));
+                let next = self.lanes[lane].pop_if(|account| aloft.may(account, most));
+                let Some((_, key)) = next else { break };
                 // It may have been removed or parted from this place in line meanwhile.
                 if self.roster.entry(key).stage == Stage::Queued {
                     self.go(key);
@@ -91,9 +94,19 @@ impl Machine {
 
     fn has_capacity(&mut self, lane: usize) -> bool {
         let below_bounds = self.flights.len() < self.config.max_in_flight
-            && (lane == PLAIN || self.dialogues < self.config.max_dialogues);
+            && (lane == PLAIN || self.aloft[TALKS].total() < self.config.max_dialogues);
         self.starved = below_bounds && !self.room.has_some();
         below_bounds && !self.starved
+    }
+
+    /// Whether there is room that is not kept for other accounts.
+    fn may_begin(&self, lane: usize, account: u16) -> bool {
+        self.aloft[lane].may(account, self.most_aloft(lane))
+    }
+
+    fn most_aloft(&self, lane: usize) -> usize {
+        let sockets = self.room.most().min(self.config.max_in_flight);
+        if lane == PLAIN { sockets } else { sockets.min(self.config.max_dialogues) }
     }
 
     /// A check's turn: an observation to share, a name to resolve, or an address to dial.
@@ -140,8 +153,9 @@ impl Machine {
     /// Begins a flight that waits for the addresses of its name.
     fn resolve(&mut self, key: u32, name: u32) {
         let limit = self.roster.plan_of(key).plan.dns_timeout;
+        let account = self.roster.entry(key).account;
         let token = self.open(key, Addresses::Unknown);
-        self.names.wait(name, token, limit);
+        self.names.wait(name, account, token, limit);
     }
 
     /// An answer came: those who waited for it go on.
@@ -237,6 +251,7 @@ impl Machine {
             group,
             name,
             port: entry.port,
+            account: entry.account,
             holds,
             talks,
             stale: false,
@@ -257,10 +272,8 @@ impl Machine {
             held: None,
             riders: Vec::new(),
         });
-        if talks {
-            self.dialogues += 1;
-        }
         let entry = self.roster.entry_mut(key);
+        self.aloft[usize::from(talks)].began(entry.account);
         (entry.stage, entry.flight) = (Stage::Flying, token.place());
         if let Some(group) = self.sharing.group_mut(group) {
             group.flight = token.place();
@@ -284,9 +297,7 @@ impl Machine {
         if flight.holds {
             self.room.give();
         }
-        if flight.talks {
-            self.dialogues -= 1;
-        }
+        self.aloft[usize::from(flight.talks)].ended(flight.account);
         if let Some(group) = self.sharing.group_mut(flight.group)
             && group.flight == token.place()
         {

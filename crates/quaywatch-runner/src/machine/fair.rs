@@ -44,8 +44,12 @@ impl Fair {
         self.len += 1;
     }
 
-    pub(super) fn pop(&mut self) -> Option<u32> {
-        let account = *self.turns.front()?;
+    /// The next one of the accounts that `may` have their turn now; those that may not keep their places.
+    pub(super) fn pop_if(&mut self, may: impl Fn(u16) -> bool) -> Option<(u16, u32)> {
+        let at = self.turns.iter().position(|account| may(*account))?;
+        // Those passed over come next, in their order.
+        let account = self.turns.remove(at)?;
+        self.turns.push_front(account);
         let queue = &mut self.accounts[usize::from(account)];
         let key = queue.waiting.pop_front().expect("an account in the round has something waiting");
         self.len -= 1;
@@ -56,7 +60,7 @@ impl Fair {
             queue.left = QUANTUM;
             self.turns.rotate_left(1);
         }
-        Some(key)
+        Some((account, key))
     }
 
     /// Empties the queues.
@@ -82,7 +86,7 @@ mod tests {
         for key in 0..20 {
             fair.push(1, 1_000_000 + key);
         }
-        let order: Vec<u32> = std::iter::from_fn(|| fair.pop()).collect();
+        let order: Vec<u32> = std::iter::from_fn(|| fair.pop_if(|_| true)).map(|(_, key)| key).collect();
         assert_eq!(order.len(), 100_020);
         let last_small = order.iter().rposition(|key| *key >= 1_000_000).unwrap();
         assert!(last_small < 60, "{last_small}");

@@ -86,6 +86,8 @@ pub(super) struct Flight {
     pub(super) group: u32,
     pub(super) name: u32,
     pub(super) port: u16,
+    /// Whose it is; riders may be another's.
+    pub(super) account: u16,
     /// A descriptor is held for a dial that has not gone out.
     pub(super) holds: bool,
     pub(super) talks: bool,

@@ -4,6 +4,7 @@
 //!
 //! One turn: has time stood still or jumped → what came back → orders → what is due → who may go → what leaves.
 
+mod aloft;
 mod budget;
 mod check;
 mod conclude;
@@ -35,6 +36,7 @@ use crate::config::RunnerConfig;
 use crate::ports::{Dial, Ports, Question, Report};
 use crate::sink::{Sight, Sink};
 use crate::stats::RunnerStats;
+use aloft::Aloft;
 use budget::Budgets;
 use fair::Fair;
 use flight::{Flights, Token};
@@ -70,7 +72,8 @@ pub(crate) struct Machine {
     names: NameTable,
     sharing: Sharing,
     flights: Flights,
-    dialogues: usize,
+    /// Plain checks in flight, and those that talk.
+    aloft: [Aloft; 2],
     room: Room,
     /// The last check that had to wait did so for want of descriptors.
     starved: bool,
@@ -159,7 +162,7 @@ impl Machine {
             names: NameTable::default(),
             sharing: Sharing::new(config.share),
             flights: Flights::default(),
-            dialogues: 0,
+            aloft: [Aloft::default(), Aloft::default()],
             room: Room::new(descriptors),
             starved: false,
             lanes: [Fair::default(), Fair::default()],
@@ -252,7 +255,7 @@ impl Machine {
         };
         gauge(&self.stats.monitors, self.roster.len());
         gauge(&self.stats.in_flight, self.flights.len());
-        gauge(&self.stats.dialogues, self.dialogues);
+        gauge(&self.stats.dialogues, self.aloft[1].total());
         gauge(&self.stats.queued, self.lanes.iter().map(Fair::len).sum::<usize>() + self.lines.ready());
         gauge(&self.stats.resolving, self.names.pending());
         gauge(&self.stats.held, self.looks.families.iter().map(|look| look.held.len()).sum());

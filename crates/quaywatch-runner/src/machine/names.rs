@@ -1,7 +1,6 @@
 //! The names that monitors dial: each stands once, with its latest answer, the order in which its addresses are
 //! tried, and the checks that wait for it. A check whose name has a fresh answer never leaves the loop.
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +9,8 @@ use quaywatch_core::spec::IpFamily;
 use quaywatch_core::{BootTime, dns};
 use quaywatch_net::Answer;
 
+use super::aloft::Aloft;
+use super::fair::Fair;
 use super::flight::Token;
 use super::roster::Map;
 use crate::ports::{Names, Question};
@@ -20,9 +21,10 @@ pub(super) struct NameTable {
     names: Vec<Name>,
     free: Vec<u32>,
     places: Map<(IpFamily, Arc<str>), u32>,
-    /// Names whose turn to be asked for has not come.
-    turn: VecDeque<u32>,
-    asking: usize,
+    /// Names whose turn to be asked for has not come, by the account that wanted them first.
+    turns: Fair,
+    /// Names being asked for: those of one account may all be silent for seconds.
+    asking: Aloft,
 }
 
 #[derive(Debug)]
@@ -32,6 +34,8 @@ struct Name {
     users: u32,
     round: u32,
     asked: Asked,
+    /// The account that it is asked for.
+    account: u16,
     limit: Duration,
     answer: Option<Answer>,
     last_good: Option<IpAddr>,
@@ -68,6 +72,7 @@ impl NameTable {
             users: 1,
             round: 0,
             asked: Asked::No,
+            account: 0,
             limit: Duration::ZERO,
             answer: None,
             last_good: None,
@@ -94,13 +99,12 @@ impl NameTable {
             return;
         }
         self.places.remove(&(name.family, Arc::clone(&name.name)));
-        if name.asked == Asked::Now {
-            self.asking -= 1;
-        }
-        name.asked = Asked::No;
+        let asked = std::mem::replace(&mut name.asked, Asked::No);
         name.round += 1;
         (name.answer, name.waiting) = (None, Vec::new());
-        self.turn.retain(|other| *other != place);
+        if asked == Asked::Now {
+            self.asking.ended(name.account);
+        }
         self.free.push(place);
     }
 
@@ -110,24 +114,30 @@ impl NameTable {
     }
 
     /// Lets `token` wait for an answer, and asks for one, at once or when its turn comes.
-    pub(super) fn wait(&mut self, place: u32, token: Token, limit: Duration) {
+    pub(super) fn wait(&mut self, place: u32, account: u16, token: Token, limit: Duration) {
         let name = &mut self.names[place as usize];
         name.waiting.push(token);
         name.limit = name.limit.max(limit);
         if name.asked == Asked::No {
-            name.asked = Asked::Soon;
-            self.turn.push_back(place);
+            (name.asked, name.account) = (Asked::Soon, account);
+            self.turns.push(account, place);
         }
     }
 
     /// Asks for the names whose turn it is; at most `most` at once.
     pub(super) fn ask(&mut self, most: usize, names: &mut dyn Names) {
-        while self.asking < most {
-            let Some(place) = self.turn.pop_front() else { return };
+        loop {
+            let asking = &self.asking;
+            let next = self.turns.pop_if(|account| asking.may(account, most));
+            let Some((account, place)) = next else { return };
             let name = &mut self.names[place as usize];
-            name.asked = Asked::Now;
+            // It may have been released meanwhile, and its place be another's.
+            if name.asked != Asked::Soon {
+                continue;
+            }
+            (name.asked, name.account) = (Asked::Now, account);
             name.round += 1;
-            self.asking += 1;
+            self.asking.began(account);
             let question = Question { name: place, round: name.round };
             names.ask(question, &name.name, name.family, std::mem::take(&mut name.limit));
         }
@@ -140,8 +150,8 @@ impl NameTable {
             return Vec::new();
         }
         name.asked = Asked::No;
-        self.asking -= 1;
         name.answer = Some(in_order(answer, name.last_good));
+        self.asking.ended(name.account);
         std::mem::take(&mut name.waiting)
     }
 
@@ -168,13 +178,13 @@ impl NameTable {
             name.asked = Asked::No;
             name.round += 1;
         }
-        self.turn.clear();
-        self.asking = 0;
+        self.turns.clear();
+        self.asking.clear();
     }
 
     /// Names being asked for, or waiting for their turn.
     pub(super) fn pending(&self) -> usize {
-        self.asking + self.turn.len()
+        self.asking.total() + self.turns.len()
     }
 }
 

@@ -8,7 +8,7 @@ use quaywatch_core::{Job, MonitorId, Timestamp};
 use super::Machine;
 use super::roster::{Change, NONE, Placed, Stage};
 
-/// Jobs added in one turn: some two milliseconds of work.
+/// Jobs added or forgotten in one turn: some two milliseconds of work.
 const JOBS_A_TURN: usize = 4_096;
 
 /// A new monitor is not left waiting for its first slot: up to this many milliseconds of first looks, one each.
@@ -53,7 +53,15 @@ impl Machine {
                         return;
                     }
                 }
-                Order::Remove(ids) => ids.into_iter().for_each(|id| self.forget(id)),
+                Order::Remove(mut ids) => {
+                    let rest = ids.split_off(ids.len().min(jobs_left));
+                    jobs_left -= ids.len();
+                    ids.into_iter().for_each(|id| self.forget(id));
+                    if !rest.is_empty() {
+                        self.orders.push_front(Order::Remove(rest));
+                        return;
+                    }
+                }
                 Order::Recheck(list) => list.into_iter().for_each(|(id, at)| self.recheck(id, at)),
                 Order::CheckNow(id) => self.check_now(id),
                 Order::Bind(egress) => self.bind(egress),
@@ -139,7 +147,8 @@ impl Machine {
         if entry.stage == Stage::Idle {
             self.put_sooner(key, self.now.ms + 1);
         } else {
-            entry.again = entry.stage == Stage::Flying;
+            // What runs, or waits for its turn, has a slot of before, and so is no answer.
+            entry.again = true;
         }
     }
 

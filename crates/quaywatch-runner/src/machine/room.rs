@@ -19,6 +19,11 @@ impl Room {
         Self { budget, lots: Vec::new(), at_hand: 0, used: 0 }
     }
 
+    /// How many there are, for whoever is quick.
+    pub(super) fn most(&self) -> usize {
+        self.budget.as_ref().map_or(usize::MAX, Descriptors::limit)
+    }
+
     /// Whether there is one.
     pub(super) fn has_some(&mut self) -> bool {
         self.used < self.at_hand || self.fetch()

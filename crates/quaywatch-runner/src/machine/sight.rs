@@ -59,7 +59,8 @@ impl Machine {
         };
         self.flights.clear(&mut note);
         self.stats.void.add(monitors.len() as u64);
-        (self.dialogues, self.staggers) = (0, BTreeMap::new());
+        self.aloft.iter_mut().for_each(super::aloft::Aloft::clear);
+        self.staggers = BTreeMap::new();
         self.lines.clear();
         self.room.clear();
         self.lanes.iter_mut().for_each(super::fair::Fair::clear);

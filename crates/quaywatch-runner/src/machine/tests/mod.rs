@@ -1,5 +1,6 @@
 //! Days of checks in milliseconds: the machine with a bent clock and a made-up network.
 
+mod bulk;
 mod fair;
 mod health;
 mod names;

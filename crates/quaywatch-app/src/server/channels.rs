@@ -3,9 +3,10 @@
 //! a text like any other: resolving it would let whoever may make a channel read the server's environment.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use quaywatch_core::Clock;
+use quaywatch_core::egress::EgressPolicy;
 use quaywatch_engine::ChannelFactory;
 use quaywatch_net::http::HttpClient;
 use quaywatch_notify::registry::{self, Site};
@@ -19,16 +20,23 @@ use crate::operations::sealed::{self, Vault};
 /// What receivers see of us.
 const USER_AGENT: &str = concat!("Quaywatch/", env!("CARGO_PKG_VERSION"));
 
-/// A factory for channels of every kind. `directory` is where `file:` references with relative paths begin.
+/// The egress policy in force: it changes with the file.
+pub(super) type InForce = Arc<RwLock<EgressPolicy>>;
+
+/// A factory for channels of every kind. Each dials under the policy of its own account; one that was made stays under
+/// the policy of that moment, so whoever changes the policy has all made anew. `directory` is where `file:` references
+/// with relative paths begin.
 pub(super) fn factory(
     client: HttpClient,
+    egress: InForce,
     clock: Arc<dyn Clock>,
     directory: PathBuf,
     vault: Option<Arc<dyn Vault>>,
 ) -> ChannelFactory {
-    let wire: Arc<dyn Wire> = Arc::new(client);
-    let site = Site { wire, clock, user_agent: USER_AGENT.to_owned() };
     Arc::new(move |record: &ChannelRecord| {
+        let policy = egress.read().unwrap_or_else(PoisonError::into_inner).of(record.account);
+        let wire: Arc<dyn Wire> = Arc::new(client.with_dialler(client.dialler().under(policy)));
+        let site = Site { wire, clock: Arc::clone(&clock), user_agent: USER_AGENT.to_owned() };
         let env = |name: &str| std::env::var(name).ok();
         let sources = Sources { env: &env, dir: directory.clone() };
         let settings = settings(record, &sources, vault.as_deref())
@@ -114,5 +122,39 @@ mod tests {
         let given = given.as_object().expect("an object");
         let stored = sealed::seal(&Mirror, AccountId(1), kind, given).expect("sealed");
         assert_eq!(clear(&record(Owner::Api, &Value::Object(stored))), Ok(given.clone()));
+    }
+
+    #[tokio::test]
+    async fn each_channel_dials_under_the_policy_of_its_own_account_as_it_is_in_force() {
+        use quaywatch_core::egress::Accounts;
+        use quaywatch_net::http::tls;
+        use quaywatch_net::{Dialler, Resolver, ResolverConfig, SystemClock};
+        use quaywatch_notify::{Attempt, Class, EventKind, Notice, notice::ServerWords};
+
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let resolver = Resolver::new(ResolverConfig::default(), Arc::clone(&clock));
+        let dialler = Dialler::new(resolver, EgressPolicy::default(), Arc::clone(&clock));
+        let client = HttpClient::new(dialler, tls::client_config(tls::roots()), Arc::clone(&clock));
+        let policy = |deny: &[&str]| {
+            let deny = deny.iter().map(|text| text.parse().expect("a network")).collect();
+            EgressPolicy::new(Accounts::Multi, Vec::new(), deny)
+        };
+        let egress: InForce = Arc::new(RwLock::new(policy(&[])));
+        let make = factory(client, Arc::clone(&egress), Arc::clone(&clock), PathBuf::new(), None);
+        // Nobody listens at the port of discard, and nothing answers but our own machine.
+        let settings = serde_json::json!({"url": "http://127.0.0.1:9/hook"});
+        let send = async |account| {
+            let record = ChannelRecord { account: AccountId(account), ..record(Owner::File, &settings) };
+            let channel = make(&record).expect("it can be made");
+            let words = ServerWords { name: "watch-1".into(), version: "0".into() };
+            let notice = Notice::new(EventKind::NoticeTest, 0, clock.now(), words);
+            let attempt =
+                Attempt { key: "k".into(), at: clock.now(), late: None, combined: false, reduced: false };
+            channel.deliver(channel.render(&notice, &attempt)).await.class
+        };
+        assert_eq!(send(1).await, Class::Transient, "the server's own account may look at its own network");
+        assert_eq!(send(2).await, Class::RefusedByPolicy, "others may not");
+        *egress.write().expect("no holder panics") = policy(&["127.0.0.0/8"]);
+        assert_eq!(send(1).await, Class::RefusedByPolicy, "a new policy binds what is made from then on");
     }
 }

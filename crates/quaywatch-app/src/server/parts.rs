@@ -1,7 +1,7 @@
 //! Engine, runner and the way out to the network, made for a configuration and changed with it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use quaywatch_core::egress::Accounts;
 use quaywatch_core::{AccountId, ChannelId, Clock, LocationId};
@@ -28,6 +28,8 @@ pub(super) struct Parts {
     runner: Runner,
     resolver: Resolver,
     net: NetParts,
+    /// What channels may dial.
+    egress: channels::InForce,
     names: JoinHandle<()>,
 }
 
@@ -42,12 +44,19 @@ impl Parts {
         let net = net_parts(config, clock)?;
         let resolver = net.resolver.clone();
         let dialler = Dialler::new(net.resolver.clone(), net.egress.clone(), Arc::clone(clock));
+        let egress: channels::InForce = Arc::new(RwLock::new(net.egress.clone()));
         let roots = tls::client_config(tls::roots());
         let client = HttpClient::new(dialler, roots, Arc::clone(clock));
         let parts = quaywatch_engine::Parts {
             store: Arc::clone(store),
             clock: Arc::clone(clock),
-            channels: channels::factory(client, Arc::clone(clock), directory(config), None),
+            channels: channels::factory(
+                client,
+                Arc::clone(&egress),
+                Arc::clone(clock),
+                directory(config),
+                None,
+            ),
         };
         let settings = engine_config(config, store).await?;
         let runner_config = runner_config(config, options);
@@ -69,11 +78,12 @@ impl Parts {
         let runner = started.expect("an engine that started has started its runner");
         let engine = Arc::new(engine);
         let names = tokio::spawn(names::watch(resolver.clone(), Arc::clone(&engine), Arc::clone(clock)));
-        Ok(Self { engine, runner, resolver, net, names })
+        Ok(Self { engine, runner, resolver, net, egress, names })
     }
 
-    /// What may be dialled from now on.
+    /// What may be dialled from now on: by checks at once, by channels when they are made anew.
     pub(super) fn bind(&self, config: &Config) {
+        *self.egress.write().unwrap_or_else(PoisonError::into_inner) = config.server.egress.clone();
         self.runner.bind(config.server.egress.clone());
     }
 

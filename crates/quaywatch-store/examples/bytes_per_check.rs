@@ -188,7 +188,7 @@ async fn add_monitors(store: &dyn Store, monitors: i64) -> quaywatch_store::Resu
             ),
         })
         .collect();
-    let set = ChangeSet { owner: Owner::File, actor: "file".to_owned(), changes, accepted: None };
+    let set = ChangeSet { owner: Owner::File, actor: "file".into(), changes, accepted: None };
     store.account(AccountId::DEFAULT).apply(set, Timestamp::from_millis(START_MS)).await?;
     Ok(())
 }

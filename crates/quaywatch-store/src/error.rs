@@ -45,6 +45,20 @@ pub enum StoreError {
     /// A write touched another number of rows than it should, or broke a unique key.
     #[error("conflict: {0}")]
     Conflict(String),
+    /// What is to be changed was changed meanwhile.
+    #[error("{what} has revision {revision} by now: read it again")]
+    Stale {
+        /// What, by its number: `m42`.
+        what: String,
+        /// The revision in force.
+        revision: u32,
+    },
+    /// The key or name belongs to something else.
+    #[error("taken: {0}")]
+    Taken(String),
+    /// What is to be changed is not there, or not of this account.
+    #[error("there is no {0}")]
+    Missing(String),
     /// Anything else the engine said.
     #[error("storage engine: {0}")]
     Engine(String),
@@ -60,7 +74,10 @@ impl StoreError {
             | Self::Schema { .. }
             | Self::Directory(_)
             | Self::Damaged { .. }
-            | Self::Conflict(_) => false,
+            | Self::Conflict(_)
+            | Self::Stale { .. }
+            | Self::Taken(_)
+            | Self::Missing(_) => false,
         }
     }
 }

@@ -1,6 +1,10 @@
 //! The records that go in and out of the store. They belong to no engine, no wire and no page; each border converts
 //! by hand.
 
+mod author;
+mod listing;
+mod people;
+
 use std::time::Duration;
 
 use quaywatch_core::judge::{CloseReason, Severity, Status};
@@ -9,6 +13,18 @@ use quaywatch_core::{
     ShardId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
+
+pub use author::{AuditFilter, AuditRecord, Author};
+pub use listing::{
+    AccountCounts, AccountDetail, AttemptRecord, CursorKey, DeliveryRecord, GroupCount, Idempotency,
+    IdempotentCall, IntervalFilter, MonitorCursor, MonitorPage, MonitorQuery, MonitorRow, MonitorSort,
+    NoCursor, Pause, PauseRecord, RemovedChannel, StatusCounts, StoredAnswer, TagCount, TagFilter,
+    TransitionRecord,
+};
+pub use people::{
+    ExternalIdentity, InvitationRecord, MemberRecord, Membership, NewInvitation, NewPasskey, NewSession,
+    NewToken, NewUser, PasskeyRecord, SecretHash, SessionRecord, TokenRecord, UserRecord,
+};
 
 /// The number that a writer of a shard must hold; a larger one was given to whoever owns it now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,6 +167,79 @@ pub enum ResourceChange {
         /// Which.
         key: String,
     },
+    /// Adds a monitor; [`crate::StoreError::Taken`] where the owner has one with that key. One in the bin stays there,
+    /// under another key.
+    AddMonitor {
+        /// `id:` or the name.
+        key: String,
+        /// Its name.
+        name: String,
+        /// Canonical text.
+        spec: String,
+    },
+    /// Changes the monitor with this number, its key and name included.
+    EditMonitor {
+        /// Which.
+        id: MonitorId,
+        /// [`crate::StoreError::Stale`] where it has another one.
+        revision: Option<u32>,
+        /// `id:` or the name.
+        key: String,
+        /// Its name.
+        name: String,
+        /// Canonical text.
+        spec: String,
+    },
+    /// Puts the monitor with this number into the bin.
+    BinMonitor {
+        /// Which.
+        id: MonitorId,
+        /// [`crate::StoreError::Stale`] where it has another one.
+        revision: Option<u32>,
+    },
+    /// Takes a monitor out of the bin; [`crate::StoreError::Taken`] where another one has its key by now.
+    RestoreMonitor {
+        /// Which.
+        id: MonitorId,
+    },
+    /// As for monitors.
+    AddChannel {
+        /// `id:` or the name.
+        key: String,
+        /// Its name.
+        name: String,
+        /// `webhook`, `log`, …
+        kind: String,
+        /// Canonical text.
+        settings: String,
+    },
+    /// As for monitors.
+    EditChannel {
+        /// Which.
+        id: ChannelId,
+        /// [`crate::StoreError::Stale`] where it has another one.
+        revision: Option<u32>,
+        /// `id:` or the name.
+        key: String,
+        /// Its name.
+        name: String,
+        /// `webhook`, `log`, …
+        kind: String,
+        /// Canonical text.
+        settings: String,
+    },
+    /// As for monitors.
+    BinChannel {
+        /// Which.
+        id: ChannelId,
+        /// [`crate::StoreError::Stale`] where it has another one.
+        revision: Option<u32>,
+    },
+    /// As for monitors; also where another channel has its name by now.
+    RestoreChannel {
+        /// Which.
+        id: ChannelId,
+    },
 }
 
 /// What one owner changes, all or nothing.
@@ -158,8 +247,8 @@ pub enum ResourceChange {
 pub struct ChangeSet {
     /// Who.
     pub owner: Owner,
-    /// Who acted, for the audit log (`file`, `cli:0`, a user).
-    pub actor: String,
+    /// Who acts, for the audit log.
+    pub actor: Author,
     /// What.
     pub changes: Vec<ResourceChange>,
     /// The file that says so, to be remembered with what it changes: one without the other would let a later start
@@ -403,6 +492,16 @@ pub struct IncidentFilter {
     pub monitor: Option<MonitorId>,
     /// Only those that are open.
     pub open: bool,
+    /// Only those that are over.
+    pub closed: bool,
+    /// Only those that somebody looks after (`true`), or that nobody does (`false`).
+    pub acknowledged: Option<bool>,
+    /// Only those that are as bad as this.
+    pub severity: Option<Severity>,
+    /// Only those that were opened for, or last were about, one of these; empty: all.
+    pub codes: Vec<ErrorCode>,
+    /// Only older ones than this, by its start and its id.
+    pub after: Option<(Timestamp, IncidentId)>,
     /// Only those that overlap this.
     pub window: Option<Window>,
     /// At most this many; 0 = 1,000.

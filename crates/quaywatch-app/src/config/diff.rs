@@ -16,7 +16,7 @@ pub fn diff(config: &Config, monitors: &[MonitorRecord], channels: &[ChannelReco
     monitor_changes(config, monitors, &mut changes);
     // Monitors stop naming a channel before it goes.
     changes.extend(gone_channels);
-    ChangeSet { owner: Owner::File, actor: "file".to_owned(), changes, accepted: None }
+    ChangeSet { owner: Owner::File, actor: "file".into(), changes, accepted: None }
 }
 
 fn channel_changes(

@@ -330,7 +330,7 @@ impl Operations {
 
 /// What one caller changes.
 fn change_set(caller: &Caller, owner: Owner, changes: Vec<ResourceChange>) -> ChangeSet {
-    ChangeSet { owner, actor: caller.actor.to_string(), changes, accepted: None }
+    ChangeSet { owner, actor: caller.actor.to_string().into(), changes, accepted: None }
 }
 
 fn read(body: &Node<'_>) -> Result<ClearChannel, OperationError> {

@@ -263,6 +263,7 @@ impl Operations {
             open: query.open == Some(true),
             window: query.window,
             limit: usize::MAX >> 1,
+            ..IncidentFilter::default()
         };
         let mut all = self.account(caller).incidents(filter).await?;
         all.retain(|one| {

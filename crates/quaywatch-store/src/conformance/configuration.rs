@@ -181,7 +181,7 @@ pub(super) fn owners_and_accounts_do_not_see_each_other(open: Open<'_>) {
     assert_eq!(copy.monitors[0].account, other.id);
     for owner in [Owner::Api, Owner::Apply("staging".to_owned())] {
         let set = |changes| {
-            let (owner, actor) = (owner.clone(), "cli:0".to_owned());
+            let (owner, actor) = (owner.clone(), "cli:0".into());
             ChangeSet { owner, actor, changes, accepted: None }
         };
         let refused = wait(bench.account.apply(set(vec![remove("orders database")]), at(0)));

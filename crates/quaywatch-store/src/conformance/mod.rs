@@ -133,7 +133,7 @@ impl Bench {
 }
 
 pub(crate) fn file_change(changes: Vec<ResourceChange>) -> ChangeSet {
-    ChangeSet { owner: Owner::File, actor: "file".to_owned(), changes, accepted: None }
+    ChangeSet { owner: Owner::File, actor: "file".into(), changes, accepted: None }
 }
 
 pub(crate) fn put(key: &str, spec: &str) -> ResourceChange {

@@ -9,11 +9,15 @@ use super::convert::{self, incident_blob};
 use super::error::{damaged, engine};
 use super::readers::Limit;
 use super::{Inner, apply, history, statuses};
+use crate::blocks::key;
+use crate::records::*;
 use crate::records::{
     Applied, Blind, ChangeSet, ChannelRecord, CheckRow, EventRecord, EvidenceRecord, IncidentFilter,
     IncidentRecord, InputRecord, Interval, MonitorRecord, StatusRecord, SummaryRow, Window,
 };
 use crate::{AccountStore, BoxFuture, Result};
+use quaywatch_core::access::Role;
+use quaywatch_core::{ChannelId, TokenId, UserId};
 
 /// Incidents given where the caller names no limit.
 const INCIDENTS: usize = 1_000;
@@ -205,6 +209,181 @@ impl AccountStore for Handle {
             )
         })
     }
+
+    fn monitor(&self, id: MonitorId) -> BoxFuture<'_, Result<Option<MonitorRecord>>> {
+        self.read(move |connection, account| {
+            let sql = format!(
+                "SELECT {} FROM monitor WHERE key = ?1 AND account_id = ?2 AND removed_at IS NULL",
+                convert::MONITOR
+            );
+            one(connection, &sql, [key::monitor(id), account.0], convert::monitor)
+        })
+    }
+
+    fn monitors_by_ids(&self, ids: Vec<MonitorId>) -> BoxFuture<'_, Result<Vec<MonitorRecord>>> {
+        let _ = (ids,);
+        not_built()
+    }
+    fn monitors_by_keys(&self, owner: Owner, keys: Vec<String>) -> BoxFuture<'_, Result<Vec<MonitorRecord>>> {
+        let _ = (owner, keys);
+        not_built()
+    }
+    fn monitor_rows(&self, ids: Vec<MonitorId>) -> BoxFuture<'_, Result<Vec<MonitorRow>>> {
+        let _ = (ids,);
+        not_built()
+    }
+    fn monitor_page(&self, query: MonitorQuery) -> BoxFuture<'_, Result<MonitorPage>> {
+        let _ = (query,);
+        not_built()
+    }
+    fn status_counts(&self) -> BoxFuture<'_, Result<StatusCounts>> {
+        not_built()
+    }
+    fn groups(&self) -> BoxFuture<'_, Result<Vec<GroupCount>>> {
+        not_built()
+    }
+    fn tags(&self) -> BoxFuture<'_, Result<Vec<TagCount>>> {
+        not_built()
+    }
+    fn monitors_naming(&self, names: Vec<String>, limit: usize) -> BoxFuture<'_, Result<Vec<MonitorRecord>>> {
+        let _ = (names, limit);
+        not_built()
+    }
+    fn removed_monitors(
+        &self,
+        after: Option<(Timestamp, MonitorId)>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<MonitorRow>>> {
+        let _ = (after, limit);
+        not_built()
+    }
+    fn set_paused(
+        &self,
+        ids: Vec<MonitorId>,
+        pause: Option<Pause>,
+        author: Author,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<Applied>> {
+        let _ = (ids, pause, author, at);
+        not_built()
+    }
+    fn channel(&self, id: ChannelId) -> BoxFuture<'_, Result<Option<ChannelRecord>>> {
+        self.read(move |connection, account| {
+            let sql = format!(
+                "SELECT {} FROM channel WHERE id = ?1 AND account_id = ?2 AND removed_at IS NULL",
+                convert::CHANNEL
+            );
+            one(connection, &sql, [id.0, account.0], convert::channel)
+        })
+    }
+
+    fn removed_channels(&self) -> BoxFuture<'_, Result<Vec<RemovedChannel>>> {
+        not_built()
+    }
+    fn incident(&self, id: IncidentId) -> BoxFuture<'_, Result<Option<IncidentRecord>>> {
+        self.read(move |connection, account| {
+            let sql =
+                format!("SELECT {} FROM incident WHERE account_id = ?1 AND id = ?2", convert::INCIDENT);
+            one(connection, &sql, params![account.0, incident_blob(id)], convert::incident)
+        })
+    }
+
+    fn deliveries(&self, incident: IncidentId) -> BoxFuture<'_, Result<Vec<DeliveryRecord>>> {
+        let _ = (incident,);
+        not_built()
+    }
+    fn account_intervals(&self, filter: IntervalFilter) -> BoxFuture<'_, Result<Vec<Interval>>> {
+        let _ = (filter,);
+        not_built()
+    }
+    fn intervals_at(&self, at: Timestamp) -> BoxFuture<'_, Result<Vec<Interval>>> {
+        let _ = (at,);
+        not_built()
+    }
+    fn transitions(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<TransitionRecord>>> {
+        let _ = (after, limit);
+        not_built()
+    }
+    fn newest_transition(&self) -> BoxFuture<'_, Result<u64>> {
+        not_built()
+    }
+    fn audit(&self, filter: AuditFilter) -> BoxFuture<'_, Result<Vec<AuditRecord>>> {
+        let _ = (filter,);
+        not_built()
+    }
+    fn detail(&self) -> BoxFuture<'_, Result<AccountDetail>> {
+        not_built()
+    }
+    fn counts(&self) -> BoxFuture<'_, Result<AccountCounts>> {
+        not_built()
+    }
+    fn rename(&self, name: String, author: Author, at: Timestamp) -> BoxFuture<'_, Result<()>> {
+        let _ = (name, author, at);
+        not_built()
+    }
+    fn set_plan(&self, plan: String, author: Author, at: Timestamp) -> BoxFuture<'_, Result<()>> {
+        let _ = (plan, author, at);
+        not_built()
+    }
+    fn set_settings(&self, settings: String, author: Author, at: Timestamp) -> BoxFuture<'_, Result<()>> {
+        let _ = (settings, author, at);
+        not_built()
+    }
+    fn members(&self) -> BoxFuture<'_, Result<Vec<MemberRecord>>> {
+        not_built()
+    }
+    fn set_role(&self, user: UserId, role: Role, author: Author, at: Timestamp) -> BoxFuture<'_, Result<()>> {
+        let _ = (user, role, author, at);
+        not_built()
+    }
+    fn remove_member(&self, user: UserId, author: Author, at: Timestamp) -> BoxFuture<'_, Result<()>> {
+        let _ = (user, author, at);
+        not_built()
+    }
+    fn tokens(&self) -> BoxFuture<'_, Result<Vec<TokenRecord>>> {
+        not_built()
+    }
+    fn create_token(
+        &self,
+        token: NewToken,
+        author: Author,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<TokenRecord>> {
+        let _ = (token, author, at);
+        not_built()
+    }
+    fn revoke_token(&self, id: TokenId, author: Author, at: Timestamp) -> BoxFuture<'_, Result<TokenRecord>> {
+        let _ = (id, author, at);
+        not_built()
+    }
+    fn invitations(&self) -> BoxFuture<'_, Result<Vec<InvitationRecord>>> {
+        not_built()
+    }
+    fn create_invitation(
+        &self,
+        invitation: NewInvitation,
+        author: Author,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<InvitationRecord>> {
+        let _ = (invitation, author, at);
+        not_built()
+    }
+    fn revoke_invitation(&self, id: i64, author: Author, at: Timestamp) -> BoxFuture<'_, Result<()>> {
+        let _ = (id, author, at);
+        not_built()
+    }
+    fn begin_call(&self, call: IdempotentCall, at: Timestamp) -> BoxFuture<'_, Result<Idempotency>> {
+        let _ = (call, at);
+        not_built()
+    }
+    fn answer_call(&self, call: IdempotentCall, answer: StoredAnswer) -> BoxFuture<'_, Result<()>> {
+        let _ = (call, answer);
+        not_built()
+    }
+    fn forget_call(&self, call: IdempotentCall) -> BoxFuture<'_, Result<()>> {
+        let _ = (call,);
+        not_built()
+    }
 }
 
 fn evidence(row: &Row<'_>) -> rusqlite::Result<Result<EvidenceRecord>> {
@@ -221,6 +400,10 @@ fn evidence(row: &Row<'_>) -> rusqlite::Result<Result<EvidenceRecord>> {
         incident: row.get::<_, Option<[u8; 16]>>(4)?.map(convert::incident_id),
         evidence,
     }))
+}
+
+pub(super) fn not_built<'a, T: Send + 'a>() -> BoxFuture<'a, Result<T>> {
+    Box::pin(std::future::ready(Err(crate::StoreError::Engine("not built yet".to_owned()))))
 }
 
 /// The value of one row, if there is one.

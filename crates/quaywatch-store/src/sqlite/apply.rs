@@ -24,6 +24,7 @@ pub(super) fn apply(
     at: Timestamp,
 ) -> Result<Applied> {
     let ChangeSet { owner, actor, changes, accepted } = set;
+    let actor = actor.actor;
     let mut apply = Apply {
         tx,
         account,
@@ -82,6 +83,7 @@ impl Apply<'_> {
                 self.record("channel", id, "remove")
             }
             ResourceChange::PutMonitor { .. } | ResourceChange::PutChannel { .. } => Ok(()),
+            _ => Err(StoreError::Conflict("not built yet".to_owned())),
         }
     }
 
@@ -111,7 +113,7 @@ impl Apply<'_> {
             ResourceChange::PutChannel { key, name, kind, settings } => {
                 self.put_channel(key, name, kind, settings)
             }
-            ResourceChange::RemoveMonitor { .. } | ResourceChange::RemoveChannel { .. } => Ok(()),
+            _ => Ok(()),
         }
     }
 

@@ -11,7 +11,8 @@ use crate::{Result, StoreError};
 /// `QWAY` in the header says whose file it is.
 const APPLICATION_ID: u32 = 0x5157_4159;
 
-const MIGRATIONS: &[&str] = &[include_str!("migrations/V1__first.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/V1__first.sql"), include_str!("migrations/V2__accounts.sql")];
 
 /// The version that this program speaks.
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;

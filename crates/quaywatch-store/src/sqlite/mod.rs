@@ -15,6 +15,7 @@ mod disk;
 mod error;
 mod history;
 mod migrate;
+mod people;
 mod pieces;
 mod readers;
 mod retain;
@@ -41,7 +42,7 @@ use self::directory::Directory;
 use self::readers::Readers;
 use self::writer::{Setting, WriterHandle};
 use crate::records::Fence;
-use crate::{AccountStore, Result, ShardStore, Store, SystemStore};
+use crate::{AccountStore, PeopleStore, Result, ShardStore, Store, SystemStore};
 
 /// What may be set about the store; the defaults are right for a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,6 +184,10 @@ impl Store for SqliteStore {
 
     fn shard(&self, shard: ShardId, fence: Fence) -> Arc<dyn ShardStore> {
         Arc::new(shard::Handle::new(Arc::clone(&self.0), shard, fence))
+    }
+
+    fn people(&self) -> Arc<dyn PeopleStore> {
+        Arc::new(people::Handle::new(Arc::clone(&self.0)))
     }
 
     fn system(&self) -> Arc<dyn SystemStore> {

@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 use quaywatch_core::{AccountId, LocationId, ShardId, Timestamp};
 use rusqlite::{Connection, Row, Transaction, params};
 
-use super::account::{one, rows};
+use super::account::{not_built, one, rows};
 use super::error::engine;
 use super::readers::Limit;
 use super::{Inner, apply, convert, retain, sort};
 use crate::records::{
-    AcceptedConfig, AccountRecord, BlindChange, ChangeRecord, ChannelRecord, Fence, LocationRecord,
+    AcceptedConfig, AccountRecord, Applied, BlindChange, ChangeRecord, ChannelRecord, Fence, LocationRecord,
     Retention, RetentionReport, StoreGauges, UpkeepDone,
 };
 use crate::{BoxFuture, Result, StoreError, SystemStore};
@@ -195,6 +195,14 @@ impl SystemStore for Handle {
             shedding: stats.shedding.load(Ordering::Relaxed),
             free_bytes: stats.free_bytes.load(Ordering::Relaxed),
         }
+    }
+
+    fn end_pauses(&self, at: Timestamp, limit: usize) -> BoxFuture<'_, Result<Vec<(AccountId, Applied)>>> {
+        let _ = (at, limit);
+        not_built()
+    }
+    fn next_pause_end(&self) -> BoxFuture<'_, Result<Option<Timestamp>>> {
+        not_built()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {

@@ -82,7 +82,7 @@ fn the_file_is_made_as_it_can_never_be_changed_later() {
     assert_eq!(pragma("page_size"), "8192");
     assert_eq!(pragma("auto_vacuum"), "2", "incremental");
     assert_eq!(pragma("application_id"), 0x5157_4159.to_string());
-    assert_eq!(pragma("user_version"), "1");
+    assert_eq!(pragma("user_version"), "2");
     assert_eq!(pragma("journal_mode"), "wal");
     let loose: Vec<String> = connection
         .prepare(
@@ -151,7 +151,7 @@ fn another_schema_is_refused_by_its_number() {
     drop(serve(place.path()));
     database(place.path()).pragma_update(None, "user_version", 7).expect("set");
     for refused in [beside(place.path()), SqliteStore::open_serving_with(place.path(), clock(), options())] {
-        assert!(matches!(refused, Err(StoreError::Schema { found: 7, wanted: 1, .. })), "{refused:?}");
+        assert!(matches!(refused, Err(StoreError::Schema { found: 7, wanted: 2, .. })), "{refused:?}");
     }
     database(place.path()).pragma_update(None, "user_version", 0).expect("set");
     let refused = beside(place.path()).expect_err("older").to_string();

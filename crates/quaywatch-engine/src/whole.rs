@@ -324,3 +324,44 @@ async fn a_receiver_that_asked_to_be_left_alone_is_left_alone_when_channels_are_
     hook.wait("second attempt", PATIENCE, |received| received.taken);
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_channel_that_fails_is_told_of_once_over_a_restart_and_again_when_it_fails_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (good, bad) = (Sink::start(), Sink::start());
+    bad.always(Answer::Status(401));
+    let mut running = start(directory.path()).await;
+    let changes = vec![webhook("bad", &bad), webhook("good", &good), put_monitor(1, &["bad"])];
+    let applied = running.apply(changes).await;
+    let id = applied.monitors[0].id;
+    for code in [ErrorCode::Ok, ErrorCode::TcpRefused, ErrorCode::TcpRefused] {
+        running.check(&[id], code).await;
+    }
+    let told = good.wait("the first word", PATIENCE, of_type("channel.failing"));
+    let stats = running.engine.stats();
+    until("its record", || stats.outbox_depth.read() == 1).await;
+    running.stop().await;
+
+    let mut running = start(directory.path()).await;
+    let stats = running.engine.stats();
+    until("every shard", || stats.loaded.read() == 1).await;
+    let retry = || put_channel("bad", "webhook", format!(r#"{{"url":"{}"}}"#, bad.url()));
+    let credentials = quaywatch_notify::Class::Credentials;
+    running.apply(vec![retry()]).await;
+    until("another attempt", || stats.attempts.of(credentials).read() >= 1).await;
+    assert_eq!(bad.received().len(), 2);
+    // It works, and then no more.
+    bad.always(Answer::Take);
+    running.apply(vec![webhook("bad", &bad)]).await;
+    good.wait("the end", PATIENCE, of_type("channel.recovered"));
+    bad.always(Answer::Status(401));
+    running.slot = running.clock.now() - Duration::from_secs(10);
+    running.check(&[id], ErrorCode::Ok).await;
+    until("the second word", || good.taken("channel.failing").len() == 2).await;
+    let words = |kind| good.received().into_iter().filter(of_type(kind)).collect::<Vec<_>>();
+    let failing = words("channel.failing");
+    assert_eq!((failing.len(), words("channel.recovered").len()), (2, 1), "nothing is sent twice");
+    assert_eq!(failing[0].body, told.body);
+    assert_ne!(failing[0].id(), failing[1].id());
+    running.stop().await;
+}

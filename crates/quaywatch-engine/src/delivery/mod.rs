@@ -12,6 +12,7 @@ pub(crate) mod lanes;
 mod lanes_tests;
 pub(crate) mod pace;
 mod recorder;
+mod teller;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,7 +67,7 @@ pub(crate) struct DeliveryParts {
     pub(crate) stats: Arc<EngineStats>,
     pub(crate) seed: u64,
     /// Hears of channels that fail or recover.
-    pub(crate) notes: Box<dyn Fn(ChannelNote) + Send>,
+    pub(crate) notes: teller::Notes,
 }
 
 /// Starts delivery on the current runtime. It ends after [`Order::Stop`].
@@ -107,16 +108,19 @@ struct Shell {
     channels: BTreeMap<ChannelId, Known>,
     done: mpsc::UnboundedSender<Done>,
     recorder: recorder::Recorder,
+    teller: mpsc::UnboundedSender<ChannelNote>,
     read_at: BootTime,
 }
 
-async fn run(parts: DeliveryParts, mut orders: mpsc::UnboundedReceiver<Order>) {
+async fn run(mut parts: DeliveryParts, mut orders: mpsc::UnboundedReceiver<Order>) {
     let (done, mut finished) = mpsc::unbounded_channel();
     let recorder = recorder::start(parts.stores.clone());
+    let notes = std::mem::replace(&mut parts.notes, Box::new(|_| {}));
+    let teller = teller::start(Arc::clone(&parts.store), notes);
     let lanes = Lanes::new(parts.seed);
     let pace = Pace::new(parts.clock.now(), parts.clock.boot());
-    let mut shell =
-        Shell { parts, pace, lanes, channels: BTreeMap::new(), done, recorder, read_at: BootTime(0) };
+    let (channels, read_at) = (BTreeMap::new(), BootTime(0));
+    let mut shell = Shell { parts, pace, lanes, channels, done, recorder, teller, read_at };
     let mut open = true;
     while open {
         let pause = shell.pause();
@@ -250,7 +254,8 @@ impl Shell {
         for note in effects.notes {
             tracing::warn!(channel = %note.channel, class = %note.class, answer = note.answer, waiting = note.waiting,
                 "{}", note.kind.as_str());
-            (self.parts.notes)(note);
+            // The teller ends only with this sender.
+            let _ = self.teller.send(note);
         }
     }
 

@@ -11,10 +11,12 @@ mod blocks;
 pub mod conformance;
 mod error;
 pub mod records;
+mod seal;
 pub mod sqlite;
 mod traits;
 
 pub use error::{CommitFailed, StoreError};
+pub use seal::{SealError, Sealer};
 pub use sqlite::SqliteStore;
 pub use traits::{AccountStore, BoxFuture, PeopleStore, ShardStore, Store, SystemStore};
 

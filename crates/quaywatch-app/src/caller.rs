@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use quaywatch_core::access::{Access, Policy, Role};
 use quaywatch_core::{AccountId, TokenId, UserId};
+use quaywatch_store::records::Author;
 
 use crate::operations::OperationError;
 
@@ -35,6 +36,12 @@ impl Caller {
             address: None,
             request_id: None,
         }
+    }
+
+    /// Who acts, for the audit log.
+    #[must_use]
+    pub fn author(&self) -> Author {
+        Author { actor: self.actor.to_string(), address: self.address, request: self.request_id.clone() }
     }
 
     /// Goes on only where the caller may.

@@ -16,6 +16,7 @@ mod render;
 mod secrets;
 mod server;
 pub mod settings;
+mod write;
 mod yaml;
 
 use std::net::SocketAddr;
@@ -34,6 +35,7 @@ pub use locate::line_of;
 pub use render::{Look, render};
 pub(crate) use secrets::Sources;
 pub use server::{LogFormat, Server};
+pub(crate) use write::Writer;
 
 /// A file that was accepted.
 #[derive(Debug, Clone)]

@@ -59,12 +59,16 @@ impl Plans {
         self.known.values().map(Arc::as_ref)
     }
 
-    /// The plan of the account of this name.
+    /// The plan of the account of this name, which was given the plan `given` (empty: none). A plan that is no longer
+    /// known counts as none.
     #[must_use]
-    pub fn of(&self, account: &str) -> Arc<Plan> {
-        let name = self.accounts.get(account).or(self.default.as_ref());
-        let plan = name.and_then(|name| self.known.get(name));
-        plan.map_or_else(|| Arc::new(Plan::unlimited()), Arc::clone)
+    pub fn of(&self, account: &str, given: &str) -> Arc<Plan> {
+        let named = self.accounts.get(account).and_then(|name| self.known.get(name));
+        let default = || self.default.as_ref().and_then(|name| self.known.get(name));
+        named
+            .or_else(|| self.known.get(given))
+            .or_else(default)
+            .map_or_else(|| Arc::new(Plan::unlimited()), Arc::clone)
     }
 
     /// Reads `plans:`, one mapping a plan under its name.

@@ -2,11 +2,21 @@
 //!
 //! `apply` owns what it brings under a name (`apply:<name>`) and removes what is no longer in its document. `import`
 //! adds and changes things that anybody may edit afterwards, and removes nothing.
+//!
+//! Applied in pieces, channels first: a document that is cut short by the end of the server is made true by applying it
+//! again.
 
-use quaywatch_core::doc::Problem;
-use quaywatch_store::records::Owner;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::refuse::not_built;
+use quaywatch_core::access::{Level, Policy, Resource};
+use quaywatch_core::doc::{Problem, quote};
+use quaywatch_core::{AccountId, MonitorSpec};
+use quaywatch_store::records::{ChannelRecord, MonitorRecord, Owner, ResourceChange};
+use serde_json::{Map, Value};
+
+use super::reading::ToSpec as _;
+use super::refuse::invalid;
+use super::wanted::{Stored, Wanted, WantedChannel};
 use super::{OperationError, Operations};
 use crate::caller::Caller;
 
@@ -71,6 +81,23 @@ pub struct FieldChange {
     pub after: Option<String>,
 }
 
+/// Monitors that are written at once.
+const PIECE: usize = 250;
+
+impl Document {
+    fn owner(&self) -> Result<Owner, OperationError> {
+        let Self::Apply(name) = self else { return Ok(Owner::Api) };
+        let fits = !name.is_empty()
+            && name.len() <= 64
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        if fits {
+            return Ok(Owner::Apply(name.clone()));
+        }
+        let message = format!("{} cannot be the name under which a document is applied", quote(name));
+        Err(invalid("name", "bad_name", message, "use up to 64 letters, digits, `-`, `_` and `.`"))
+    }
+}
+
 impl Operations {
     /// Makes a document true; with `dry_run` only says what that would change.
     ///
@@ -84,7 +111,313 @@ impl Operations {
         text: &str,
         dry_run: bool,
     ) -> Result<ApplyPlan, OperationError> {
-        let _ = (caller, document, text, dry_run);
-        Err(not_built())
+        caller.require(Policy::new(Resource::Config, Level::Administer))?;
+        let owner = document.owner()?;
+        let _alone = self.changes.document(caller.account).await;
+        let stored = self.stored_of(caller.account, &owner).await?;
+        let wanted = self.read_wanted(caller.account, text, &stored).await?;
+        let difference =
+            Difference { stored: &stored, wanted: &wanted, keeps: *document == Document::Import };
+        let mut plan = difference.plan()?;
+        difference.expect_channels_unused(&self.store.account(caller.account).monitors().await?)?;
+        self.expect_room(caller.account, &difference).await?;
+        if !dry_run {
+            self.make_true(caller, &difference, &mut plan).await?;
+        }
+        Ok(plan)
     }
+
+    async fn stored_of(&self, account: AccountId, owner: &Owner) -> Result<Stored, OperationError> {
+        let store = self.store.account(account);
+        let monitors = store.monitors().await?.into_iter().filter(|one| one.owner == *owner);
+        let (own, others): (Vec<_>, Vec<_>) =
+            store.channels().await?.into_iter().partition(|one| one.owner == *owner);
+        let mut clear = BTreeMap::new();
+        for channel in &own {
+            clear.insert(channel.key.clone(), self.clear_settings(channel)?);
+        }
+        Ok(Stored {
+            owner: owner.clone(),
+            monitors: monitors.collect(),
+            channels: own,
+            clear,
+            other_channels: others,
+        })
+    }
+
+    /// What the plan allows, once everything is as the document says.
+    async fn expect_room(
+        &self,
+        account: AccountId,
+        difference: &Difference<'_>,
+    ) -> Result<(), OperationError> {
+        let mut room = self.room(account).await?;
+        for _ in difference.gone_monitors() {
+            room.remove();
+        }
+        for (spec, old) in difference.monitors()? {
+            match old {
+                None => room.add(&spec)?,
+                Some(old) => room.change(&spec, &old.to_spec()?)?,
+            }
+        }
+        let new = difference.channels().filter(|(_, old)| old.is_none()).count();
+        let have = difference.stored.channels.len() + difference.stored.other_channels.len();
+        let then = have + new - difference.gone_channels().count();
+        let plan = self.plan_of(account).await?;
+        match plan.channels.filter(|most| new > 0 && then as u64 > *most) {
+            None => Ok(()),
+            Some(most) => Err(OperationError::Limit {
+                limit: "channels",
+                plan: plan.name.clone(),
+                allowed: format!("{most} channels"),
+            }),
+        }
+    }
+
+    /// Channels before the monitors that name them, and gone only after those.
+    async fn make_true(
+        &self,
+        caller: &Caller,
+        difference: &Difference<'_>,
+        plan: &mut ApplyPlan,
+    ) -> Result<(), OperationError> {
+        let mut changes = Vec::new();
+        for (channel, _) in difference.channels() {
+            let settings = self.seal_settings(caller.account, channel.kind, channel.settings.reveal())?;
+            changes.push(ResourceChange::PutChannel {
+                key: channel.key.clone(),
+                name: channel.name.clone(),
+                kind: channel.kind.name.to_owned(),
+                settings,
+            });
+        }
+        let mut ids = self.write_piece(caller, difference, changes).await?;
+        let gone =
+            difference.gone_monitors().map(|one| ResourceChange::RemoveMonitor { key: one.key.clone() });
+        let mut changes: Vec<ResourceChange> = gone.collect();
+        for (spec, _) in difference.monitors()? {
+            changes.push(super::edits::put_new(&spec));
+        }
+        let mut changes = changes.into_iter().peekable();
+        while changes.peek().is_some() {
+            let piece = changes.by_ref().take(PIECE).collect();
+            ids.append(&mut self.write_piece(caller, difference, piece).await?);
+        }
+        let gone =
+            difference.gone_channels().map(|one| ResourceChange::RemoveChannel { key: one.key.clone() });
+        self.write_piece(caller, difference, gone.collect()).await?;
+        for thing in &mut plan.added {
+            thing.id = ids.get(&(thing.kind, thing.name.clone())).cloned();
+        }
+        plan.applied = true;
+        Ok(())
+    }
+
+    /// The numbers of what was written, by kind and name.
+    async fn write_piece(
+        &self,
+        caller: &Caller,
+        difference: &Difference<'_>,
+        changes: Vec<ResourceChange>,
+    ) -> Result<BTreeMap<(&'static str, String), String>, OperationError> {
+        if changes.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let turn = self.changes.turn().await;
+        let applied = self.write_for(&turn, caller, difference.stored.owner.clone(), changes).await?;
+        let monitors = applied.monitors.into_iter().map(|one| ((MONITOR, one.name), one.id.to_string()));
+        let channels = applied.channels.into_iter().map(|one| ((CHANNEL, one.name), one.id.to_string()));
+        Ok(monitors.chain(channels).collect())
+    }
+}
+
+const MONITOR: &str = "monitor";
+const CHANNEL: &str = "channel";
+
+/// What is stored beside what is wanted.
+struct Difference<'d> {
+    stored: &'d Stored,
+    wanted: &'d Wanted,
+    /// What is not in the document stays.
+    keeps: bool,
+}
+
+impl<'d> Difference<'d> {
+    fn plan(&self) -> Result<ApplyPlan, OperationError> {
+        let mut plan = ApplyPlan {
+            owner: self.stored.owner.clone(),
+            added: Vec::new(),
+            changed: Vec::new(),
+            removed: Vec::new(),
+            unchanged: self.wanted.channels.len() + self.wanted.monitors.len(),
+            warnings: self.wanted.warnings.clone(),
+            applied: false,
+        };
+        for (channel, old) in self.channels() {
+            self.expect_free_name(channel)?;
+            plan.unchanged -= 1;
+            let thing = PlannedThing {
+                kind: CHANNEL,
+                id: old.map(|old| old.id.to_string()),
+                name: channel.name.clone(),
+                about: channel.kind.name.to_owned(),
+            };
+            match old {
+                None => plan.added.push(thing),
+                Some(old) => {
+                    let fields = channel_fields(channel, old, &self.stored.clear[&old.key]);
+                    plan.changed.push(PlannedChange { thing, fields });
+                }
+            }
+        }
+        for (spec, old) in self.monitors()? {
+            plan.unchanged -= 1;
+            let id = old.map(|old| old.id.to_string());
+            let thing = PlannedThing { kind: MONITOR, id, name: spec.name.clone(), about: spec.target() };
+            match old {
+                None => plan.added.push(thing),
+                Some(old) => plan.changed.push(PlannedChange {
+                    thing,
+                    fields: fields(&object(&old.spec), &object(&spec.to_canonical()), |_| false),
+                }),
+            }
+        }
+        plan.removed = self.removed()?;
+        Ok(plan)
+    }
+
+    /// Channels that are new or differ, each with what is stored.
+    fn channels(&self) -> impl Iterator<Item = (&'d WantedChannel, Option<&'d ChannelRecord>)> {
+        let stored = self.stored;
+        self.wanted.channels.iter().filter_map(move |channel| {
+            let old = stored.channels.iter().find(|old| old.key == channel.key);
+            let same = old.is_some_and(|old| {
+                old.name == channel.name
+                    && old.kind == channel.kind.name
+                    && stored.clear.get(&old.key) == Some(channel.settings.reveal())
+            });
+            (!same).then_some((channel, old))
+        })
+    }
+
+    /// Monitors that are new or differ, each with what is stored.
+    fn monitors(&self) -> Result<Vec<(MonitorSpec, Option<&'d MonitorRecord>)>, OperationError> {
+        let stored: BTreeMap<&str, &MonitorRecord> =
+            self.stored.monitors.iter().map(|one| (one.key.as_str(), one)).collect();
+        let mut found = Vec::new();
+        for monitor in &self.wanted.monitors {
+            let old = stored.get(monitor.key()).copied();
+            if old.is_none_or(|old| old.spec != *monitor.spec || old.name != *monitor.name) {
+                found.push((monitor.spec(), old));
+            }
+        }
+        Ok(found)
+    }
+
+    fn gone_monitors(&self) -> impl Iterator<Item = &'d MonitorRecord> {
+        let wanted: BTreeSet<&str> =
+            self.wanted.monitors.iter().map(crate::config::MonitorConfig::key).collect();
+        let keeps = self.keeps;
+        self.stored.monitors.iter().filter(move |one| !keeps && !wanted.contains(one.key.as_str()))
+    }
+
+    fn gone_channels(&self) -> impl Iterator<Item = &'d ChannelRecord> {
+        let (wanted, keeps) = (&self.wanted.channels, self.keeps);
+        self.stored.channels.iter().filter(move |one| !keeps && !wanted.iter().any(|w| w.key == one.key))
+    }
+
+    fn removed(&self) -> Result<Vec<PlannedThing>, OperationError> {
+        let mut removed = Vec::new();
+        for one in self.gone_monitors() {
+            let (id, about) = (Some(one.id.to_string()), one.to_spec()?.target());
+            removed.push(PlannedThing { kind: MONITOR, id, name: one.name.clone(), about });
+        }
+        let channels = self.gone_channels().map(|one| PlannedThing {
+            kind: CHANNEL,
+            id: Some(one.id.to_string()),
+            name: one.name.clone(),
+            about: one.kind.clone(),
+        });
+        removed.extend(channels);
+        Ok(removed)
+    }
+
+    /// Names of channels are unique in an account, whoever owns them.
+    fn expect_free_name(&self, channel: &WantedChannel) -> Result<(), OperationError> {
+        match self.stored.other_channels.iter().find(|other| other.name == channel.name) {
+            None => Ok(()),
+            Some(other) => {
+                let (name, owner) = (quote(&channel.name), other.owner.to_text());
+                let message = format!("the name {name} belongs to channel {} of owner {owner}", other.id);
+                Err(OperationError::Conflict { code: "name_taken", message })
+            }
+        }
+    }
+
+    /// A monitor of another owner that names a channel which goes would tell nobody.
+    fn expect_channels_unused(&self, monitors: &[MonitorRecord]) -> Result<(), OperationError> {
+        let gone: Vec<&ChannelRecord> = self.gone_channels().collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        for monitor in monitors.iter().filter(|one| one.owner != self.stored.owner) {
+            let spec = monitor.to_spec()?;
+            let named = |channel: &&&ChannelRecord| {
+                spec.channels.iter().any(|name| *name == channel.name || *name == channel.id.to_string())
+            };
+            if let Some(channel) = gone.iter().find(named) {
+                let message = format!(
+                    "monitor {} of owner {} tells channel {}: take it out there first",
+                    quote(&monitor.name),
+                    monitor.owner.to_text(),
+                    quote(&channel.name)
+                );
+                return Err(OperationError::Conflict { code: "channel_in_use", message });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn channel_fields(new: &WantedChannel, old: &ChannelRecord, clear: &Map<String, Value>) -> Vec<FieldChange> {
+    let with = |name: &str, kind: &str, settings: &Map<String, Value>| {
+        let mut all = settings.clone();
+        all.insert("name".to_owned(), name.into());
+        all.insert("type".to_owned(), kind.into());
+        all
+    };
+    let is_secret = |name: &str| {
+        new.kind.fields.iter().find(|field| field.name == name).is_some_and(|field| field.secret)
+    };
+    fields(
+        &with(&old.name, &old.kind, clear),
+        &with(&new.name, new.kind.name, new.settings.reveal()),
+        is_secret,
+    )
+}
+
+/// Settings that differ, by name.
+fn fields(
+    old: &Map<String, Value>,
+    new: &Map<String, Value>,
+    is_secret: impl Fn(&str) -> bool,
+) -> Vec<FieldChange> {
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let differ = names.into_iter().filter(|name| old.get(*name) != new.get(*name));
+    let shown = |name: &str, value: &Value| {
+        if is_secret(name) { "\"…\"".to_owned() } else { value.to_string() }
+    };
+    differ
+        .map(|name| FieldChange {
+            field: name.clone(),
+            before: old.get(name).map(|value| shown(name, value)),
+            after: new.get(name).map(|value| shown(name, value)),
+        })
+        .collect()
+}
+
+/// A canonical text as its fields.
+fn object(canonical: &str) -> Map<String, Value> {
+    serde_json::from_str(canonical).unwrap_or_default()
 }

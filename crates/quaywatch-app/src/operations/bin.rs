@@ -1,12 +1,11 @@
 //! The bin: what was removed and can still be brought back, with its history.
 
-use std::time::Duration;
-
 use quaywatch_core::{MonitorId, Timestamp};
 use quaywatch_store::records::Owner;
 
+use super::monitors::LOOK;
 use super::page::{Page, Paging};
-use super::refuse::not_built;
+use super::reading::ToSpec as _;
 use super::{OperationError, Operations};
 use crate::caller::Caller;
 
@@ -27,9 +26,6 @@ pub struct RemovedMonitor {
     pub gone_at: Timestamp,
 }
 
-/// How long things stay in the bin where the file says nothing else.
-pub const KEPT: Duration = Duration::from_secs(30 * 86_400);
-
 impl Operations {
     /// Monitors in the bin, the last removed first.
     ///
@@ -40,7 +36,22 @@ impl Operations {
         caller: &Caller,
         paging: &Paging,
     ) -> Result<Page<RemovedMonitor>, OperationError> {
-        let _ = (caller, paging);
-        Err(not_built())
+        caller.require(LOOK)?;
+        let after = paging.numbers::<2>()?.map(|[at, id]| (Timestamp(at), MonitorId(id)));
+        let limit = paging.size();
+        let kept = self.settings.now().bin;
+        let mut items = Vec::with_capacity(limit);
+        for row in self.account(caller).removed_monitors(after, limit + 1).await? {
+            let Some(removed_at) = row.removed_at else { continue };
+            items.push(RemovedMonitor {
+                id: row.monitor.id,
+                target: row.monitor.to_spec()?.target(),
+                name: row.monitor.name,
+                owner: row.monitor.owner,
+                removed_at,
+                gone_at: removed_at + kept,
+            });
+        }
+        Ok(Page::cut(items, limit, |last| format!("{}.{}", last.removed_at.0, last.id.0)))
     }
 }

@@ -249,7 +249,7 @@ impl Bulk<'_> {
             by_key: if keys.is_empty() {
                 BTreeMap::new()
             } else {
-                operations.stored_by_keys(account, &Owner::Api, &keys).await?
+                operations.stored_by_keys(account, keys).await?
             },
             room: operations.room(account).await?,
             keys: BTreeSet::new(),
@@ -266,7 +266,7 @@ impl Bulk<'_> {
                 match self.act {
                     BulkAct::Delete(_) => {
                         self.operations.expect_editable(&record, None).await?;
-                        let change = ResourceChange::RemoveMonitor { key: record.key.clone() };
+                        let change = ResourceChange::BinMonitor { id, revision: None };
                         Ok(Writes { changes: vec![change], known: vec![record], ..Writes::default() })
                     }
                     BulkAct::Pause(..) | BulkAct::Resume(_) => {
@@ -288,8 +288,7 @@ impl Bulk<'_> {
                 return Err(taken(twin));
             }
             if found.keys.contains(key) || writes.new.iter().any(|new| new == key) {
-                let message = format!("another monitor of this call is called {} too", quote(key));
-                return Err(OperationError::Conflict { code: "name_taken", message });
+                return Err(twice_named(key));
             }
             room.add(spec)?;
             writes.changes.push(put_new(spec));
@@ -309,6 +308,10 @@ impl Bulk<'_> {
         self.operations.expect_editable(&record, update.revision).await?;
         let read = reading::patched(&record, update.patch, self.known)?;
         found.room.change(&read.spec, &record.to_spec()?)?;
+        let key = read.spec.identity();
+        if key != record.key {
+            self.expect_free(key, found).await?;
+        }
         let change = put_over(&record, &read.spec);
         Ok(Writes {
             changes: vec![change],
@@ -316,6 +319,16 @@ impl Bulk<'_> {
             warnings: read.warnings,
             ..Writes::default()
         })
+    }
+
+    /// A monitor gets another identity, which neither another has nor this piece has given away.
+    async fn expect_free(&self, key: &str, found: &mut Found) -> Result<(), OperationError> {
+        let twins = self.operations.stored_by_keys(self.caller.account, vec![key.to_owned()]).await?;
+        match twins.into_values().next() {
+            Some(twin) => Err(taken(&twin)),
+            None if found.keys.insert(key.to_owned()) => Ok(()),
+            None => Err(twice_named(key)),
+        }
     }
 
     /// Writes all of it at once.
@@ -344,7 +357,7 @@ impl Bulk<'_> {
                     BulkAct::Pause(_, pause) => Some(pause),
                     BulkAct::Create(_) | BulkAct::Update(_) | BulkAct::Resume(_) | BulkAct::Delete(_) => None,
                 };
-                operations.set_paused(turn, self.caller, &ids, pause).await?
+                operations.set_paused(turn, self.caller, ids, pause).await?
             }
         };
         Ok(Done::of(&applied))
@@ -361,6 +374,11 @@ impl Found {
         }
         Ok(record)
     }
+}
+
+fn twice_named(key: &str) -> OperationError {
+    let message = format!("another monitor of this call is called {} too", quote(key));
+    OperationError::Conflict { code: "name_taken", message }
 }
 
 /// What was written.

@@ -10,6 +10,7 @@ use quaywatch_store::records::{Applied, ChangeSet, MonitorRecord, Owner, Resourc
 use super::changes::Turn;
 use super::monitors::{EDIT, MonitorView, Written};
 use super::reading::{self, ReadSpec, ToSpec as _};
+use super::refuse::not_found;
 use super::{OperationError, Operations};
 use crate::caller::Caller;
 
@@ -44,10 +45,7 @@ impl Operations {
         let ReadSpec { spec, warnings } = read;
         let turn = self.changes.turn().await;
         self.room(caller.account).await?.add(&spec)?;
-        let key = [spec.identity().to_owned()];
-        if let Some(twin) = self.stored_by_keys(caller.account, &Owner::Api, &key).await?.pop_first() {
-            return Err(taken(&twin.1));
-        }
+        self.expect_free(caller, &spec).await?;
         let applied = self.write(&turn, caller, vec![put_new(&spec)]).await?;
         drop(turn);
         let id = applied.monitors.first().map(|monitor| monitor.id).ok_or_else(not_written)?;
@@ -72,6 +70,9 @@ impl Operations {
         self.expect_editable(&record, revision).await?;
         let ReadSpec { spec, warnings } = reading::patched(&record, patch, &known)?;
         self.room(caller.account).await?.change(&spec, &record.to_spec()?)?;
+        if spec.identity() != record.key {
+            self.expect_free(caller, &spec).await?;
+        }
         self.write(&turn, caller, vec![put_over(&record, &spec)]).await?;
         drop(turn);
         Ok(Written { monitor: self.view(caller.account, id).await?, warnings })
@@ -91,7 +92,7 @@ impl Operations {
         let turn = self.changes.turn().await;
         let record = self.stored(caller.account, id).await?;
         self.expect_editable(&record, revision).await?;
-        self.write(&turn, caller, vec![ResourceChange::RemoveMonitor { key: record.key }]).await?;
+        self.write(&turn, caller, vec![ResourceChange::BinMonitor { id, revision }]).await?;
         Ok(())
     }
 
@@ -105,8 +106,26 @@ impl Operations {
         id: MonitorId,
     ) -> Result<MonitorView, OperationError> {
         caller.require(EDIT)?;
-        let _ = id;
-        Err(super::refuse::not_built())
+        let turn = self.changes.turn().await;
+        let mut rows = self.account(caller).monitor_rows(vec![id]).await?;
+        rows.retain(|row| row.removed_at.is_some());
+        let record = rows.pop().ok_or_else(|| not_found("monitor in the bin", id))?.monitor;
+        self.expect_editable(&record, None).await?;
+        let spec = record.to_spec()?;
+        self.room(caller.account).await?.add(&spec)?;
+        self.expect_free(caller, &spec).await?;
+        self.write(&turn, caller, vec![ResourceChange::RestoreMonitor { id }]).await?;
+        drop(turn);
+        self.view(caller.account, id).await
+    }
+
+    /// Nobody else has the identity.
+    async fn expect_free(&self, caller: &Caller, spec: &MonitorSpec) -> Result<(), OperationError> {
+        let key = vec![spec.identity().to_owned()];
+        match self.stored_by_keys(caller.account, key).await?.pop_first() {
+            None => Ok(()),
+            Some((_, twin)) => Err(taken(&twin)),
+        }
     }
 
     /// Writes what a caller changes of what belongs to nobody but the account.

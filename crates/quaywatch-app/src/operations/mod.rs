@@ -11,6 +11,8 @@ pub mod channels;
 mod channels_tests;
 pub mod delivery;
 pub mod incidents;
+#[cfg(test)]
+mod incidents_tests;
 pub mod intervals;
 #[cfg(test)]
 pub(crate) mod kit;
@@ -32,6 +34,8 @@ pub mod uptime;
 mod acts;
 mod advice;
 pub mod apply;
+#[cfg(test)]
+mod apply_tests;
 pub mod bin;
 pub mod bulk;
 pub(crate) mod changes;
@@ -40,6 +44,9 @@ pub mod export;
 pub mod groups;
 mod managed;
 pub mod monitors;
+#[cfg(test)]
+mod monitors_tests;
+mod pauses;
 pub mod plans;
 mod reading;
 pub mod settings;
@@ -47,6 +54,9 @@ mod stored;
 pub mod tags;
 pub mod test;
 pub mod urls;
+#[cfg(test)]
+mod urls_tests;
+mod wanted;
 
 use std::sync::{Arc, OnceLock};
 
@@ -167,7 +177,7 @@ pub enum OperationError {
     #[error("it was changed in the meantime: read it again")]
     Changed,
     /// The account's plan does not allow it.
-    #[error("the plan `{plan}` allows {limit} {allowed}")]
+    #[error("the plan `{plan}` allows {allowed} (`{limit}`)")]
     Limit {
         /// Which limit: `max_urls`, `min_interval`, …
         limit: &'static str,
@@ -184,5 +194,24 @@ pub enum OperationError {
     Unavailable(String),
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
+}
+
+/// What the store refuses because of what it holds is nobody's failure.
+impl From<StoreError> for OperationError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Stale { .. } => Self::Changed,
+            StoreError::Taken(message) => Self::Conflict { code: "name_taken", message },
+            StoreError::Missing(id) => Self::NotFound { kind: "thing", id },
+            StoreError::Full(_)
+            | StoreError::Busy(_)
+            | StoreError::Fenced { .. }
+            | StoreError::Schema { .. }
+            | StoreError::Directory(_)
+            | StoreError::Damaged { .. }
+            | StoreError::Conflict(_)
+            | StoreError::Engine(_) => Self::Store(error),
+        }
+    }
 }

@@ -7,6 +7,7 @@ use quaywatch_core::doc::Problem;
 use quaywatch_core::judge::Status;
 use quaywatch_core::{AccountId, ErrorCode, IncidentId, MonitorId, MonitorSpec, Timestamp};
 use quaywatch_store::records::Owner;
+pub use quaywatch_store::records::{MonitorSort, StatusCounts, TagFilter};
 
 use super::page::{Page, Paging};
 use super::refuse::not_found;
@@ -112,31 +113,6 @@ pub struct MonitorQuery {
     pub paging: Paging,
 }
 
-/// A tag that is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TagFilter {
-    /// Its name.
-    pub name: String,
-    /// Its value; `None`: any.
-    pub value: Option<String>,
-}
-
-/// The order of a list of monitors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub enum MonitorSort {
-    /// As they were made.
-    #[default]
-    Id,
-    /// By name.
-    Name,
-    /// Trouble first.
-    Status,
-    /// By the time of the last change of status.
-    Since,
-    /// By the time of the last edit.
-    Updated,
-}
-
 /// A page of monitors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MonitorList {
@@ -146,47 +122,6 @@ pub struct MonitorList {
     pub total: Option<u64>,
     /// How many of the whole account are what, whatever was asked for.
     pub counts: StatusCounts,
-}
-
-/// How many monitors are what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct StatusCounts([u64; 8]);
-
-impl StatusCounts {
-    /// All statuses, trouble first.
-    pub const ORDER: [Status; 8] = [
-        Status::Down,
-        Status::Degraded,
-        Status::Unknown,
-        Status::Blocked,
-        Status::Pending,
-        Status::Maintenance,
-        Status::Paused,
-        Status::Up,
-    ];
-
-    /// How many are this.
-    #[must_use]
-    pub const fn of(&self, status: Status) -> u64 {
-        self.0[status as usize]
-    }
-
-    /// So many more are this.
-    pub const fn add(&mut self, status: Status, count: u64) {
-        self.0[status as usize] += count;
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.0.iter().sum()
-    }
-
-    /// What is worst among them; `None` where there are none.
-    #[must_use]
-    pub fn worst(&self) -> Option<Status> {
-        Self::ORDER.into_iter().find(|status| self.of(*status) > 0)
-    }
 }
 
 /// A monitor that was written.

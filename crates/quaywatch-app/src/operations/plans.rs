@@ -8,16 +8,15 @@ use super::{OperationError, Operations};
 use crate::config::plans::Plan;
 
 impl Operations {
-    /// The plan of an account: the one whose `accounts` names it, else the server's `default_plan`, else one without
-    /// limits.
+    /// The plan of an account: the one whose `accounts` names it, else the one that the account was given, else the
+    /// server's `default_plan`, else one without limits.
     pub(crate) async fn plan_of(&self, account: AccountId) -> Result<Arc<Plan>, OperationError> {
         let settings = self.settings.now();
         if settings.plans.is_empty() {
             return Ok(Arc::new(Plan::unlimited()));
         }
-        let accounts = self.store.system().accounts().await?;
-        let name = accounts.into_iter().find(|known| known.id == account).map(|known| known.name);
-        Ok(settings.plans.of(name.as_deref().unwrap_or_default()))
+        let detail = self.store.account(account).detail().await?;
+        Ok(settings.plans.of(&detail.name, &detail.plan))
     }
 
     /// What may still be added. Asked for inside a turn, so that nobody else adds meanwhile.
@@ -104,7 +103,7 @@ mod tests {
         let mut room = room(Plan { max_urls: Some(5), ..Plan::default() }, 4);
         room.add(&spec(60)).expect("the fifth");
         let error = room.add(&spec(60)).expect_err("the sixth").to_string();
-        assert_eq!(error, "the plan `free` allows 5 monitors of every kind");
+        assert_eq!(error, "the plan `free` allows 5 monitors of every kind (`max_urls`)");
         room.remove();
         assert!(room.add(&spec(60)).is_ok());
     }

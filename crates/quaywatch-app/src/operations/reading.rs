@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use quaywatch_core::doc::{Key, Level, Node, Path, Problem, Problems, Span, Style, Value};
 use quaywatch_core::spec::{Context, Defaults, fields};
 use quaywatch_core::{AccountId, MonitorSpec};
-use quaywatch_store::records::{MonitorRecord, Owner};
+use quaywatch_store::records::MonitorRecord;
 
 use super::refuse::invalid;
 use super::{OperationError, Operations};
@@ -80,7 +80,7 @@ pub(super) fn patched(
     if let Some(id) = patch.get("id")
         && !matches!(&id.value, Value::Scalar(text, _) if *text == record.key)
     {
-        let message = format!("`id` is what the monitor's history hangs on: it stays `{}`", record.key);
+        let message = format!("`id` is by what documents know the monitor: it stays `{}`", record.key);
         return Err(invalid("id", "fixed", message, "make another monitor, or leave `id` out"));
     }
     // A monitor keeps the channels and locations that it names, also those that are gone by now.
@@ -227,14 +227,10 @@ pub(super) fn warning(
     }
 }
 
-/// Owners as people write them in a question: `api`, `file`, `apply:<name>`.
-pub(super) fn owner_word(owner: &Owner) -> String {
-    owner.to_text()
-}
-
 #[cfg(test)]
 mod tests {
     use quaywatch_core::{MonitorId, Timestamp};
+    use quaywatch_store::records::Owner;
 
     use super::*;
 
@@ -285,7 +281,7 @@ mod tests {
     fn a_change_that_makes_no_sense_is_refused_in_the_words_of_the_file() {
         assert!(patch(STORED, r#"{"port":0}"#).expect_err("no port").contains("1 to 65535"));
         assert!(patch(STORED, r#"{"prot":1}"#).expect_err("unknown").contains("did you mean `port`?"));
-        assert!(patch(STORED, r#"{"id":"other"}"#).expect_err("fixed").contains("history"));
+        assert!(patch(STORED, r#"{"id":"other"}"#).expect_err("fixed").contains("stays `db`"));
         assert!(patch(STORED, r#"{"channels":["nobody"]}"#).is_err());
         assert!(patch(STORED, "[]").is_err());
         assert!(patch(STORED, r#"{"host":null}"#).expect_err("required").contains("no `host`"));

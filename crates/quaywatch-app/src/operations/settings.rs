@@ -1,8 +1,9 @@
 //! What the server's file says, as far as operations need it: swapped whole when the file is read again.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use quaywatch_core::egress::{Accounts, EgressPolicy};
+use quaywatch_core::egress::EgressPolicy;
 
 use crate::config::Config;
 use crate::config::plans::Plans;
@@ -12,9 +13,10 @@ use crate::config::plans::Plans;
 pub(crate) struct Reading {
     /// The file's name, for people whose change it refuses; empty without one.
     pub(crate) path: String,
-    pub(crate) accounts: Accounts,
     pub(crate) egress: EgressPolicy,
     pub(crate) plans: Plans,
+    /// How long things stay in the bin.
+    pub(crate) bin: Duration,
 }
 
 impl Reading {
@@ -22,9 +24,9 @@ impl Reading {
         let server = &config.server;
         Self {
             path: config.path.clone(),
-            accounts: server.accounts,
             egress: server.egress.clone(),
             plans: server.plans.clone(),
+            bin: server.retention.bin,
         }
     }
 }

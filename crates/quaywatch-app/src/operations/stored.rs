@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use quaywatch_core::judge::Status;
 use quaywatch_core::{AccountId, MonitorId};
-use quaywatch_store::records::{IncidentFilter, MonitorRecord, Owner, StatusRecord};
+use quaywatch_engine::{Select, Surveyed};
+use quaywatch_store::records::{self, MonitorRecord, MonitorRow, Owner};
 
 use super::monitors::{LastCheck, MonitorList, MonitorQuery, MonitorView, PauseView};
+use super::page::{Page, bad_cursor};
 use super::reading::ToSpec as _;
 use super::refuse::not_found;
 use super::{OperationError, Operations};
@@ -18,7 +19,7 @@ impl Operations {
         account: AccountId,
         id: MonitorId,
     ) -> Result<MonitorRecord, OperationError> {
-        self.stored_all(account, &[id]).await?.remove(&id).ok_or_else(|| not_found("monitor", id))
+        self.store.account(account).monitor(id).await?.ok_or_else(|| not_found("monitor", id))
     }
 
     /// The records of those that are there.
@@ -27,38 +28,73 @@ impl Operations {
         account: AccountId,
         ids: &[MonitorId],
     ) -> Result<BTreeMap<MonitorId, MonitorRecord>, OperationError> {
-        let all = self.store.account(account).monitors().await?;
-        Ok(all.into_iter().filter(|one| ids.contains(&one.id)).map(|one| (one.id, one)).collect())
+        let found = self.store.account(account).monitors_by_ids(ids.to_vec()).await?;
+        Ok(found.into_iter().map(|one| (one.id, one)).collect())
     }
 
-    /// The records of those of an owner that have one of these keys.
+    /// The records of those that belong to nobody but the account and have one of these keys.
     pub(super) async fn stored_by_keys(
         &self,
         account: AccountId,
-        owner: &Owner,
-        keys: &[String],
+        keys: Vec<String>,
     ) -> Result<BTreeMap<String, MonitorRecord>, OperationError> {
-        let all = self.store.account(account).monitors().await?;
-        let wanted: std::collections::BTreeSet<&str> = keys.iter().map(String::as_str).collect();
-        let mine = all.into_iter().filter(|one| one.owner == *owner && wanted.contains(one.key.as_str()));
-        Ok(mine.map(|one| (one.key.clone(), one)).collect())
+        let found = self.store.account(account).monitors_by_keys(Owner::Api, keys).await?;
+        Ok(found.into_iter().map(|one| (one.key.clone(), one)).collect())
     }
 
     /// How many monitors there are, those in the bin left out.
     pub(super) async fn count_stored(&self, account: AccountId) -> Result<u64, OperationError> {
-        Ok(self.store.account(account).monitors().await?.len() as u64)
+        Ok(self.store.account(account).counts().await?.monitors)
     }
 
-    /// What is said of these monitors now, in their order.
-    pub(super) async fn statuses_of(
+    /// A page of monitors.
+    pub(super) async fn stored_page(
         &self,
         account: AccountId,
-        ids: &[MonitorId],
-    ) -> Result<Vec<StatusRecord>, OperationError> {
-        let all = self.store.account(account).statuses().await?;
-        let mut found: BTreeMap<MonitorId, StatusRecord> =
-            all.into_iter().map(|one| (one.monitor.id, one)).collect();
-        Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+        query: &MonitorQuery,
+    ) -> Result<MonitorList, OperationError> {
+        let store = self.store.account(account);
+        let after = query.paging.after.as_deref().map(str::parse).transpose().map_err(|_| bad_cursor())?;
+        let channels = match &query.channel {
+            Some(name) => self.names_of_channel(account, name).await?,
+            None => Vec::new(),
+        };
+        let asked = records::MonitorQuery {
+            search: query.search.clone(),
+            statuses: query.statuses.clone(),
+            kind: query.kind.clone(),
+            host: query.host.clone(),
+            port: query.port,
+            group: query.group.clone(),
+            tags: query.tags.clone(),
+            location: query.location.clone(),
+            owner: query.owner.clone(),
+            paused: query.paused,
+            enabled: query.enabled,
+            channels,
+            sort: query.sort,
+            descending: query.descending,
+            after,
+            limit: query.paging.size(),
+        };
+        let page = store.monitor_page(asked).await?;
+        let counts = store.status_counts().await?;
+        let next = page.next.map(|cursor| cursor.to_string());
+        let items = self.views(page.items).await?;
+        Ok(MonitorList { page: Page { items, next }, total: page.total, counts })
+    }
+
+    /// Everything by which monitors may name one channel.
+    async fn names_of_channel(&self, account: AccountId, name: &str) -> Result<Vec<String>, OperationError> {
+        let mut names = vec![name.to_owned()];
+        for channel in self.store.account(account).channels().await? {
+            if channel.name == name || channel.id.to_string() == name {
+                names.extend([channel.name, channel.id.to_string()]);
+            }
+        }
+        names.sort();
+        names.dedup();
+        Ok(names)
     }
 
     /// One monitor as it may be shown.
@@ -67,57 +103,50 @@ impl Operations {
         account: AccountId,
         id: MonitorId,
     ) -> Result<MonitorView, OperationError> {
-        let statuses = self.statuses_of(account, &[id]).await?;
-        self.views(account, statuses).await?.pop().ok_or_else(|| not_found("monitor", id))
+        let mut rows = self.store.account(account).monitor_rows(vec![id]).await?;
+        rows.retain(|row| row.removed_at.is_none());
+        self.views(rows).await?.pop().ok_or_else(|| not_found("monitor", id))
     }
 
     /// Monitors as they may be shown, in their order.
-    pub(super) async fn views(
-        &self,
-        account: AccountId,
-        statuses: Vec<StatusRecord>,
-    ) -> Result<Vec<MonitorView>, OperationError> {
-        let filter = IncidentFilter { open: true, limit: usize::MAX >> 1, ..IncidentFilter::default() };
-        let open = self.store.account(account).incidents(filter).await?;
-        let incidents: BTreeMap<MonitorId, _> = open.iter().map(|one| (one.monitor, one.id)).collect();
-        let view = |status: StatusRecord| {
-            let spec = status.monitor.to_spec()?;
-            let id = status.monitor.id;
-            let paused = status.monitor.paused;
+    pub(super) async fn views(&self, rows: Vec<MonitorRow>) -> Result<Vec<MonitorView>, OperationError> {
+        let ids: Vec<MonitorId> = rows.iter().map(|row| row.monitor.id).collect();
+        let seen = self.last_checks(ids).await;
+        let view = |row: MonitorRow| {
+            let MonitorRow { monitor, pause, .. } = row;
             Ok(MonitorView {
-                id,
-                account,
-                key: status.monitor.key,
-                spec,
-                revision: status.monitor.revision,
-                owner: status.monitor.owner,
+                spec: monitor.to_spec()?,
+                id: monitor.id,
+                account: monitor.account,
+                key: monitor.key,
+                revision: monitor.revision,
+                owner: monitor.owner,
                 source: None,
-                created_at: status.monitor.created_at,
-                removed_at: None,
-                paused: paused.then(PauseView::default),
-                status: if paused { Status::Paused } else { status.status },
-                since: status.since,
-                code: status.code,
-                incident: incidents.get(&id).copied(),
-                last: status.last.map(|last| LastCheck {
-                    at: last.slot,
-                    code: last.code,
-                    latency_us: last.latency_us,
+                created_at: monitor.created_at,
+                removed_at: row.removed_at,
+                paused: pause.map(|pause| PauseView {
+                    until: pause.until,
+                    reason: (!pause.reason.is_empty()).then_some(pause.reason),
                 }),
+                status: row.status,
+                since: row.since,
+                code: row.code,
+                incident: row.incident,
+                last: seen.get(&monitor.id).copied(),
             })
         };
-        statuses.into_iter().map(view).collect()
+        rows.into_iter().map(view).collect()
     }
-}
 
-impl Operations {
-    /// A page of monitors.
-    pub(super) async fn stored_page(
-        &self,
-        account: AccountId,
-        query: &MonitorQuery,
-    ) -> Result<MonitorList, OperationError> {
-        let _ = (account, query);
-        Err(super::refuse::not_built())
+    /// What the engine has seen of these last. Not the store: nobody should wait for blocks to be read.
+    async fn last_checks(&self, ids: Vec<MonitorId>) -> BTreeMap<MonitorId, LastCheck> {
+        let Some(engine) = self.engine().filter(|_| !ids.is_empty()) else { return BTreeMap::new() };
+        let survey = engine.surveyor().survey(Select::These(ids)).await.unwrap_or_default();
+        let last = |one: Surveyed| {
+            let (code, at) = (one.last?, one.last_at?);
+            let latency_us = one.last_ok_us.filter(|_| one.last_ok_at == Some(at));
+            Some((one.id, LastCheck { at, code, latency_us }))
+        };
+        survey.monitors.into_iter().filter_map(last).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Tags that monitors carry, with how many carry them.
 
-use super::refuse::not_built;
+use super::monitors::LOOK;
 use super::{OperationError, Operations};
 use crate::caller::Caller;
 
@@ -21,7 +21,11 @@ impl Operations {
     /// # Errors
     /// Where the caller may not.
     pub async fn list_tags(&self, caller: &Caller) -> Result<Vec<TagView>, OperationError> {
-        let _ = caller;
-        Err(not_built())
+        caller.require(LOOK)?;
+        let tags = self.account(caller).tags().await?;
+        Ok(tags
+            .into_iter()
+            .map(|tag| TagView { name: tag.name, value: tag.value, monitors: tag.monitors })
+            .collect())
     }
 }

@@ -1,0 +1,184 @@
+//! Monitors and channels as YAML that reads back equal: written plainly, one setting a line, by the names of the file.
+//!
+//! What is stored of a monitor is JSON under those names, and JSON is YAML: so values are written as JSON, except for
+//! words that need no quotes.
+
+use std::fmt::Write as _;
+
+use quaywatch_core::spec::fields;
+use quaywatch_notify::registry::{Form, Kind};
+use serde_json::{Map, Value};
+
+use super::secrets::is_reference;
+
+/// A document in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    text: String,
+}
+
+impl Writer {
+    /// A line that says something to people.
+    pub(crate) fn comment(&mut self, line: &str) {
+        for line in line.lines() {
+            let _ = writeln!(self.text, "# {line}");
+        }
+    }
+
+    /// A section, and whether it has nothing in it.
+    pub(crate) fn section(&mut self, name: &str, is_empty: bool) {
+        let _ = writeln!(self.text, "{name}:{}", if is_empty { " []" } else { "" });
+    }
+
+    /// A monitor, its settings in the order of the reference.
+    pub(crate) fn monitor(&mut self, settings: &Map<String, Value>) {
+        let place = |name: &str| fields::FIELDS.iter().position(|field| field.name == name);
+        let mut pairs: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value)).collect();
+        pairs.sort_by_key(|(name, _)| place(name).unwrap_or(usize::MAX));
+        self.pairs(pairs.into_iter(), "");
+    }
+
+    /// A channel: secrets that are references as such, others left out with a line that says so.
+    pub(crate) fn channel(
+        &mut self,
+        head: &Map<String, Value>,
+        kind: Option<&Kind>,
+        settings: &Map<String, Value>,
+    ) {
+        let mut left_out = Vec::new();
+        let mut shown = Vec::new();
+        for (name, value) in settings {
+            let field = kind.and_then(|kind| kind.fields.iter().find(|field| field.name == name));
+            match (field, value) {
+                (Some(field), _) if !field.secret => shown.push((name.as_str(), value.clone())),
+                (Some(_), Value::String(text)) if is_reference(text) => {
+                    shown.push((name.as_str(), value.clone()))
+                }
+                (Some(field), Value::Object(map)) if field.form == Form::Map => {
+                    let of = |one: &Value| one.as_str().is_some_and(is_reference);
+                    let (open, hidden): (Map<_, _>, Map<_, _>) =
+                        map.clone().into_iter().partition(|(_, one)| of(one));
+                    left_out.extend(hidden.keys().map(|key| format!("{name}.{key}")));
+                    if !open.is_empty() {
+                        shown.push((name.as_str(), Value::Object(open)));
+                    }
+                }
+                (Some(_) | None, _) => left_out.push(name.clone()),
+            }
+        }
+        let head = head.iter().map(|(name, value)| (name.as_str(), value));
+        let pairs: Vec<_> = head.chain(shown.iter().map(|(name, value)| (*name, value))).collect();
+        let note = if left_out.is_empty() {
+            String::new()
+        } else {
+            format!("secret, left out: {}", left_out.join(", "))
+        };
+        self.pairs(pairs.into_iter(), &note);
+    }
+
+    fn pairs<'v>(&mut self, pairs: impl Iterator<Item = (&'v str, &'v Value)>, note: &str) {
+        let mut lead = "  - ";
+        for (name, value) in pairs {
+            let _ = writeln!(self.text, "{lead}{name}: {}", scalar(value));
+            lead = "    ";
+        }
+        if !note.is_empty() {
+            let _ = writeln!(self.text, "    # {note}");
+        }
+    }
+
+    pub(crate) fn finish(self) -> String {
+        self.text
+    }
+}
+
+/// A value in one line.
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::String(text) if is_plain(text) => text.clone(),
+        // Quoted JSON is quoted YAML, but for characters that YAML wants escaped.
+        Value::String(text) => quoted(text),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(scalar).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(map) => {
+            let pairs: Vec<String> =
+                map.iter().map(|(name, value)| format!("{}: {}", quoted(name), scalar(value))).collect();
+            format!("{{{}}}", pairs.join(", "))
+        }
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_)) => other.to_string(),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let json = Value::String(text.to_owned()).to_string();
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+                let _ = write!(escaped, "\\u{:04x}", u32::from(c));
+            }
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// Whether a text means itself without quotes: a word that is no number, truth value or null in any version of YAML.
+fn is_plain(text: &str) -> bool {
+    const OTHERS: [&str; 14] = [
+        "true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan", "inf", "infinity", "file", "none",
+    ];
+    let mut chars = text.chars();
+    chars.next().is_some_and(|first| first.is_ascii_alphabetic())
+        && chars.all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
+        && !OTHERS.contains(&text.to_ascii_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use quaywatch_core::MonitorSpec;
+
+    use super::*;
+    use crate::config;
+
+    /// What a document of this one monitor reads back as.
+    fn read_back(spec: &str) -> String {
+        let mut writer = Writer::default();
+        writer.section("monitors", false);
+        writer.monitor(&serde_json::from_str(spec).expect("a canonical text"));
+        let text = writer.finish();
+        let config =
+            config::read(&text, "q.yaml", &|_| None).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        config.monitors[0].spec.to_string()
+    }
+
+    #[test]
+    fn a_monitor_with_everything_reads_back_equal() {
+        let spec = r#"{"id":"x 1","name":"db: \"primary\" # 1","monitor_type":"tcp","host":"2001:db8::1","port":5432,"check_interval":0.5,"response_time_threshold":0.25,"addresses":"all","handshake":"full","settle":0.1,"group":"infra/db","tags":{"env":"prod","no":"","yes: no":"[1]"},"enabled":false,"description":"two\nlines","runbook_url":"https://wiki.example.com/db"}"#;
+        let spec = spec.replace("0.5,\"resp", "1.5,\"resp");
+        assert_eq!(read_back(&spec), spec);
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_reads_back_equal(name in "[^\\p{Cc}]{1,60}") {
+            prop_assume!(!name.trim().is_empty() && name.trim() == name);
+            let host = quaywatch_core::spec::Host::parse("db.example.com").expect("a name");
+            let spec = MonitorSpec::tcp(name, host, 22).to_canonical();
+            prop_assert_eq!(read_back(&spec), spec);
+        }
+
+        #[test]
+        fn any_description_reads_back_equal(text in "\\PC{1,20}[\\n\\t ]?\\PC{1,20}") {
+            prop_assume!(text.trim() == text);
+            let host = quaywatch_core::spec::Host::parse("db.example.com").expect("a name");
+            let mut spec = MonitorSpec::tcp("db", host, 22);
+            spec.description = Some(text);
+            let spec = spec.to_canonical();
+            prop_assert_eq!(read_back(&spec), spec);
+        }
+    }
+}

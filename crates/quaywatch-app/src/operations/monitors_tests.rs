@@ -1,0 +1,308 @@
+//! Monitors by operations, on a real store.
+
+use quaywatch_core::access::Role;
+use quaywatch_core::doc::Node;
+use quaywatch_core::judge::Status;
+use quaywatch_core::{AccountId, MonitorId};
+use quaywatch_store::Store as _;
+use quaywatch_store::records::{ChangeSet, Owner, ResourceChange};
+
+use super::OperationError;
+use super::bulk::{BulkAct, BulkUpdate};
+use super::kit::{Kit, caller, owner};
+use super::monitors::{MonitorQuery, TagFilter};
+use crate::config;
+
+/// A body as it comes.
+fn body(json: &str) -> Node<'_> {
+    Node::from_json(json).expect("JSON")
+}
+
+/// The paths and codes of what is wrong.
+fn wrong<T: std::fmt::Debug>(result: Result<T, OperationError>) -> Vec<(String, &'static str)> {
+    match result {
+        Err(OperationError::Invalid(problems)) => {
+            problems.iter().map(|problem| (problem.path.clone(), problem.code)).collect()
+        }
+        other => panic!("nothing is wrong: {other:?}"),
+    }
+}
+
+fn conflict<T: std::fmt::Debug>(result: Result<T, OperationError>) -> &'static str {
+    match result {
+        Err(OperationError::Conflict { code, .. }) => code,
+        other => panic!("no conflict: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_monitor_is_made_read_changed_and_removed() {
+    let kit = Kit::new().await;
+    let (operations, me) = (&kit.operations, owner());
+    let made = operations
+        .create_monitor(
+            &me,
+            &body(r#"{"name":"db","host":"db.example.com","port":5432,"tags":{"env":"prod"}}"#),
+        )
+        .await
+        .expect("made");
+    let id = made.monitor.id;
+    assert_eq!(
+        (made.monitor.revision, made.monitor.status, made.monitor.owner),
+        (1, Status::Pending, Owner::Api)
+    );
+
+    let patch = body(r#"{"port":"postgresql","name":"orders"}"#);
+    let changed = operations.update_monitor(&me, id, &patch, Some(1)).await.expect("changed").monitor;
+    assert_eq!((changed.id, changed.revision, changed.spec.name.as_str()), (id, 2, "orders"));
+    assert_eq!(changed.spec.tags["env"], "prod", "what is not named stays");
+
+    let late = operations.update_monitor(&me, id, &body("{}"), Some(1)).await;
+    assert!(matches!(late, Err(OperationError::Changed)), "{late:?}");
+    let late = operations.delete_monitor(&me, id, Some(1)).await;
+    assert!(matches!(late, Err(OperationError::Changed)), "{late:?}");
+    operations.delete_monitor(&me, id, Some(2)).await.expect("removed");
+    let gone = operations.read_monitor(&me, id).await;
+    assert!(matches!(gone, Err(OperationError::NotFound { .. })), "{gone:?}");
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_is_told_at_once() {
+    let kit = Kit::new().await;
+    let all_wrong = body(r#"{"name":"x","host":"a/b","port":70000,"prot":1}"#);
+    let mut found = wrong(kit.operations.create_monitor(&owner(), &all_wrong).await);
+    found.sort();
+    let paths: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(paths, ["host", "port", "prot"]);
+}
+
+#[tokio::test]
+async fn a_name_is_taken_once_and_another_accounts_does_not_count() {
+    let kit = Kit::new().await;
+    let other = kit.account("other").await;
+    kit.monitor_of(other, r#"{"name":"db","host":"b","port":1}"#).await;
+    let spec = r#"{"name":"db","host":"a","port":1}"#;
+    let first = kit.operations.create_monitor(&owner(), &body(spec)).await.expect("made").monitor.id;
+    assert_eq!(conflict(kit.operations.create_monitor(&owner(), &body(spec)).await), "name_taken");
+    let clone = kit.operations.clone_monitor(&owner(), first, None).await.expect("cloned").monitor;
+    assert_eq!(clone.spec.name, "db (copy)");
+    assert_eq!(conflict(kit.operations.clone_monitor(&owner(), first, None).await), "name_taken");
+}
+
+#[tokio::test]
+async fn what_is_anothers_does_not_exist_and_looking_is_not_changing() {
+    let kit = Kit::new().await;
+    let id = kit.monitor("db").await;
+    let stranger = caller(kit.account("other").await, Role::Owner);
+    let operations = &kit.operations;
+    let answers = [
+        operations.read_monitor(&stranger, id).await.map(drop),
+        operations.update_monitor(&stranger, id, &body("{}"), None).await.map(drop),
+        operations.delete_monitor(&stranger, id, None).await,
+        operations.clone_monitor(&stranger, id, None).await.map(drop),
+        operations.check_now(&stranger, id).await.map(drop),
+        operations.pause_monitor(&stranger, id, &Default::default()).await.map(drop),
+        operations.resume_monitor(&stranger, id).await.map(drop),
+        operations.restore_monitor(&stranger, id).await.map(drop),
+        operations.delete_url(&stranger, id).await,
+    ];
+    for answer in answers {
+        assert!(matches!(answer, Err(OperationError::NotFound { .. })), "{answer:?}");
+    }
+    let viewer = caller(AccountId::DEFAULT, Role::Viewer);
+    assert!(operations.read_monitor(&viewer, id).await.is_ok());
+    let refused = operations.update_monitor(&viewer, id, &body("{}"), None).await;
+    assert!(matches!(refused, Err(OperationError::Denied(_))), "{refused:?}");
+}
+
+/// A monitor that the server's file owns, and the file itself.
+async fn from_file(kit: &Kit) -> MonitorId {
+    const FILE: &str = "monitors:\n  - {name: ssh, host: 192.0.2.1, port: 22}\n";
+    let config = config::read(FILE, "q.yaml", &|_| None).expect("a good file");
+    let account = kit.store.account(AccountId::DEFAULT);
+    let set = ChangeSet {
+        accepted: Some(config.accepted(FILE, quaywatch_core::Clock::now(&*kit.clock))),
+        ..config::diff(&config, &[], &[])
+    };
+    account.apply(set, quaywatch_core::Clock::now(&*kit.clock)).await.expect("applied").monitors[0].id
+}
+
+#[tokio::test]
+async fn what_a_file_owns_is_shown_and_refused_with_its_line() {
+    let kit = Kit::new().await;
+    let id = from_file(&kit).await;
+    let view = kit.operations.read_monitor(&owner(), id).await.expect("shown");
+    assert_eq!(view.owner, Owner::File);
+    assert_eq!(view.source.as_ref().and_then(|source| source.line), Some(2));
+    let refused = kit.operations.update_monitor(&owner(), id, &body(r#"{"port":23}"#), None).await;
+    let Err(OperationError::Conflict { code, message }) = refused else { panic!("{refused:?}") };
+    assert_eq!(code, "managed_by_file");
+    assert!(message.contains("q.yaml, line 2"), "{message}");
+    assert_eq!(conflict(kit.operations.delete_monitor(&owner(), id, None).await), "managed_by_file");
+    assert!(kit.operations.clone_monitor(&owner(), id, None).await.is_ok(), "a copy is nobody's");
+}
+
+#[tokio::test]
+async fn t18_p22_z22_a_plan_of_five_takes_five_and_says_so() {
+    let plans =
+        "server: {plans: {free: {max_urls: 5, min_interval: 5m}}, default_plan: free}\nmonitors: []\n";
+    let kit = Kit::with(plans).await;
+    let spec = |n: u32, interval: &str| {
+        format!(r#"{{"name":"m{n}","host":"a","port":{n},"check_interval":"{interval}"}}"#)
+    };
+    for n in 1..=5 {
+        kit.operations.create_monitor(&owner(), &body(&spec(n, "5m"))).await.expect("room for five");
+    }
+    let sixth = kit.operations.create_monitor(&owner(), &body(&spec(6, "5m"))).await;
+    let Err(OperationError::Limit { limit, plan, .. }) = sixth else { panic!("{sixth:?}") };
+    assert_eq!((limit, plan.as_str()), ("max_urls", "free"));
+    let often = kit.operations.create_monitor(&owner(), &body(&spec(7, "1m"))).await;
+    assert!(matches!(often, Err(OperationError::Limit { limit: "min_interval", .. })), "{often:?}");
+}
+
+#[tokio::test]
+async fn without_plans_nothing_is_limited() {
+    let kit = Kit::new().await;
+    let entry = body(r#"{"name":"many","host":"a","ports":["1-1000"],"check_interval":"1s"}"#);
+    let report = kit.operations.bulk_monitors(&owner(), BulkAct::Create(&[entry]), true).await.expect("done");
+    assert_eq!(report.items[0].outcome.as_ref().map(Vec::len).ok(), Some(1_000));
+}
+
+#[tokio::test]
+async fn many_are_made_each_with_its_own_answer() {
+    let kit = Kit::new().await;
+    kit.monitor("taken").await;
+    let entries: Vec<Node<'_>> = [
+        r#"{"name":"a","host":"a","port":1}"#,
+        r#"{"name":"b","host":"a","port":0}"#,
+        r#"{"name":"taken","host":"a","port":1}"#,
+        r#"{"name":"a","host":"c","port":1}"#,
+        r#"{"name":"web","hosts":["d","e"],"port":443}"#,
+    ]
+    .map(body)
+    .into();
+    let operations = &kit.operations;
+    let whole = operations.bulk_monitors(&owner(), BulkAct::Create(&entries), true).await.expect("a report");
+    assert!(!whole.done);
+    assert_eq!(
+        kit.store.account(AccountId::DEFAULT).monitors().await.expect("read").len(),
+        1,
+        "all or nothing"
+    );
+
+    let single =
+        operations.bulk_monitors(&owner(), BulkAct::Create(&entries), false).await.expect("a report");
+    let counts: Vec<Option<usize>> =
+        single.items.iter().map(|item| item.outcome.as_ref().ok().map(Vec::len)).collect();
+    assert_eq!(counts, [Some(1), None, None, None, Some(2)]);
+    assert!(single.done);
+
+    let too_many: Vec<Node<'_>> = (0..1_001).map(|_| body(r#"{"name":"x","host":"a","port":1}"#)).collect();
+    let refused = operations.bulk_monitors(&owner(), BulkAct::Create(&too_many), false).await;
+    assert_eq!(wrong(refused), [("monitors".to_owned(), "too_many")]);
+}
+
+#[tokio::test]
+async fn many_are_changed_and_removed() {
+    let kit = Kit::new().await;
+    let ids = [kit.monitor("a").await, kit.monitor("b").await];
+    let file = from_file(&kit).await;
+    let patch = body(r#"{"check_interval":"5m"}"#);
+    let update = |id| BulkUpdate { id, patch: &patch, revision: None };
+    let updates = vec![update(ids[0]), update(MonitorId(999)), update(file), update(ids[0]), update(ids[1])];
+    let report = kit.operations.bulk_monitors(&owner(), BulkAct::Update(updates), false).await.expect("done");
+    let revisions: Vec<Option<u32>> =
+        report.items.iter().map(|item| item.outcome.as_ref().ok().map(|done| done[0].revision)).collect();
+    assert_eq!(revisions, [Some(2), None, None, None, Some(2)]);
+    let report = kit.operations.bulk_monitors(&owner(), BulkAct::Delete(&[ids[0], file]), false).await;
+    let outcomes: Vec<bool> = report.expect("done").items.iter().map(|item| item.outcome.is_ok()).collect();
+    assert_eq!(outcomes, [true, false]);
+    assert!(kit.operations.read_monitor(&owner(), file).await.is_ok());
+}
+
+#[tokio::test]
+async fn monitors_are_found_by_what_they_are() {
+    let kit = Kit::new().await;
+    for spec in [
+        r#"{"name":"orders db","host":"db.example.com","port":5432,"group":"infra/db","tags":{"env":"prod"}}"#,
+        r#"{"name":"Cache","host":"cache.example.com","port":6379,"group":"infra","tags":{"env":"test"}}"#,
+        r#"{"name":"shop","host":"192.0.2.7","port":443,"tags":{"env":"prod","tier":"1"}}"#,
+    ] {
+        kit.operations.create_monitor(&owner(), &body(spec)).await.expect("made");
+    }
+    let find = async |query: MonitorQuery| {
+        let list = kit.operations.list_monitors(&owner(), &query).await.expect("a page");
+        list.page.items.into_iter().map(|one| one.spec.name).collect::<Vec<_>>()
+    };
+    let all = MonitorQuery::default;
+    assert_eq!(find(all()).await.len(), 3);
+    assert_eq!(find(MonitorQuery { search: Some("EXAMPLE".into()), ..all() }).await, ["orders db", "Cache"]);
+    assert_eq!(find(MonitorQuery { search: Some("cach".into()), ..all() }).await, ["Cache"]);
+    assert_eq!(find(MonitorQuery { port: Some(443), ..all() }).await, ["shop"]);
+    assert_eq!(find(MonitorQuery { group: Some("infra".into()), ..all() }).await, ["orders db", "Cache"]);
+    let tag = |name: &str, value: Option<&str>| TagFilter { name: name.into(), value: value.map(Into::into) };
+    let tags = vec![tag("env", Some("prod")), tag("tier", None)];
+    assert_eq!(find(MonitorQuery { tags, ..all() }).await, ["shop"]);
+    assert_eq!(kit.operations.find_monitor(&owner(), "Cache").await.expect("by name"), MonitorId(2));
+    assert_eq!(kit.operations.find_monitor(&owner(), "m3").await.expect("by number"), MonitorId(3));
+
+    let groups = kit.operations.list_groups(&owner()).await.expect("groups");
+    let counts: Vec<(&str, u64)> = groups.iter().map(|g| (g.path.as_str(), g.counts.total())).collect();
+    assert_eq!(counts, [("infra", 2), ("infra/db", 1)]);
+    let tags = kit.operations.list_tags(&owner()).await.expect("tags");
+    let counts: Vec<_> =
+        tags.iter().map(|tag| (tag.name.as_str(), tag.value.as_str(), tag.monitors)).collect();
+    assert_eq!(counts, [("env", "prod", 2), ("env", "test", 1), ("tier", "1", 1)]);
+}
+
+#[tokio::test]
+async fn a_removed_monitor_comes_back_with_its_number() {
+    let kit = Kit::new().await;
+    let id = kit.monitor("db").await;
+    kit.operations.delete_monitor(&owner(), id, None).await.expect("removed");
+    let bin = kit.operations.list_removed_monitors(&owner(), &Default::default()).await.expect("the bin");
+    assert_eq!(bin.items.iter().map(|one| (one.id, one.name.as_str())).collect::<Vec<_>>(), [(id, "db")]);
+    let back = kit.operations.restore_monitor(&owner(), id).await.expect("restored");
+    assert_eq!((back.id, back.spec.name.as_str()), (id, "db"));
+    let again = kit.operations.restore_monitor(&owner(), id).await;
+    assert!(matches!(again, Err(OperationError::NotFound { .. })), "it lies in no bin: {again:?}");
+}
+
+#[tokio::test]
+async fn a_pause_is_kept_over_edits_and_belongs_to_whoever_owns_the_monitor() {
+    let kit = Kit::new().await;
+    let (own, file) = (kit.monitor("db").await, from_file(&kit).await);
+    for id in [own, file] {
+        let paused = kit.operations.pause_monitor(&owner(), id, &Default::default()).await.expect("paused");
+        assert_eq!(paused.status, Status::Paused);
+    }
+    let changed =
+        kit.operations.update_monitor(&owner(), own, &body(r#"{"port":1}"#), None).await.expect("changed");
+    assert!(changed.monitor.paused.is_some());
+    let resumed = kit.operations.resume_monitor(&owner(), own).await.expect("resumed");
+    assert!(resumed.paused.is_none() && resumed.status == Status::Pending, "{resumed:?}");
+    assert!(kit.operations.resume_monitor(&owner(), own).await.is_ok(), "twice is once");
+}
+
+#[tokio::test]
+async fn a_channel_can_be_named_by_name_and_by_number() {
+    let kit = Kit::new().await;
+    let put = ResourceChange::PutChannel {
+        key: "ops".into(),
+        name: "ops".into(),
+        kind: "log".into(),
+        settings: "{}".into(),
+    };
+    let set = ChangeSet { owner: Owner::Api, actor: "test".into(), changes: vec![put], accepted: None };
+    let account = kit.store.account(AccountId::DEFAULT);
+    account.apply(set, quaywatch_core::Clock::now(&*kit.clock)).await.expect("applied");
+    for (n, channel) in ["ops", "ch1"].into_iter().enumerate() {
+        let spec = format!(r#"{{"name":"m{n}","host":"a","port":1,"channels":["{channel}"]}}"#);
+        kit.operations.create_monitor(&owner(), &body(&spec)).await.expect(channel);
+    }
+    let nobody = body(r#"{"name":"x","host":"a","port":1,"channels":["opps"]}"#);
+    assert_eq!(
+        wrong(kit.operations.create_monitor(&owner(), &nobody).await),
+        [("channels".into(), "undeclared")]
+    );
+}

@@ -19,6 +19,22 @@ pub(crate) fn keep_little() {
     }
 }
 
+/// Gives back whole pages that are free, wherever they lie. What a minute needed in which everything changed would
+/// otherwise stay, because the thresholds above look only at the end of the heap. Takes a few milliseconds, during
+/// which no other thread can ask for memory; a check that goes well asks for none.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "malloc_trim(3) has no safe wrapper")]
+pub(crate) fn give_back() {
+    // SAFETY: malloc_trim(3) takes an integer and locks what it touches.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Nothing to give.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) const fn give_back() {}
+
 /// Nothing to set.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub(crate) const fn keep_little() {}

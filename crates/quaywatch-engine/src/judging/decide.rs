@@ -63,9 +63,7 @@ impl Judging {
             entry.lazy = true;
             self.lazy.push(id);
         }
-        if entry.case.as_ref().is_some_and(|case| case.open.is_none() && case.failing.is_empty()) {
-            entry.case = None;
-        }
+        self.cases.put_back_if_empty(&mut entry.case);
         schedule(&mut entry, &mut self.deadlines);
         self.entries.put(entry);
     }
@@ -148,7 +146,7 @@ impl Judging {
         entry.ordinal = open.record.ordinal;
         let happening =
             Happening { latency_us: moment.latency_us, ..Happening::of(open.status, moment.before) };
-        entry.case.get_or_insert_default().open = Some(open);
+        entry.case.get_or_insert_with(|| self.cases.take()).open = Some(open);
         self.store_last_evidence(entry);
         self.tell(entry, EventKind::IncidentOpened, happening, moment);
     }
@@ -276,7 +274,7 @@ impl Judging {
             return;
         }
         let monitor = entry.card.id;
-        let case = entry.case.get_or_insert_default();
+        let case = entry.case.get_or_insert_with(|| self.cases.take());
         let known = case.failing.iter().position(|failing| failing.location == location);
         let repeated = known.is_some_and(|at| {
             let last = &case.failing[at];

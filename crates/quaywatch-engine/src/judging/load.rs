@@ -11,10 +11,9 @@ use quaywatch_notify::{EventKind, Notice};
 use quaywatch_store::records::{
     EventRecord, IncidentRecord, IntervalWrite, MonitorRecord, OutboxWrite, ShardState, StateWrite,
 };
-use smallvec::SmallVec;
 
 use super::Judging;
-use crate::entry::{Card, Case, Entry, Open};
+use crate::entry::{Card, Entry, Open};
 use crate::envelope::{self, Extras};
 
 /// One shard as it was read from the store.
@@ -144,7 +143,7 @@ impl Judging {
         self.stats.incidents_open.add(1);
         let (status, never_up) = (entry.judge.status(), entry.judge.is_never_up());
         let open = Open { record, told: extras.told.clone(), status, never_up };
-        entry.case = Some(Box::new(Case { open: Some(open), failing: SmallVec::new() }));
+        entry.case.get_or_insert_with(|| self.cases.take()).open = Some(open);
         None
     }
 
@@ -153,7 +152,7 @@ impl Judging {
         let Some(mut entry) = self.entries.take(id) else { return };
         let told = extras.told;
         let open = Open { record, told, status: Status::Unknown, never_up: false };
-        entry.case.get_or_insert_default().open = Some(open);
+        entry.case.get_or_insert_with(|| self.cases.take()).open = Some(open);
         self.entries.put(entry);
         self.close_by_hand(id, CloseReason::Superseded);
     }

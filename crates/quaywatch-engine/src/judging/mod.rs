@@ -10,6 +10,7 @@ mod lazy;
 mod load;
 mod order;
 mod own;
+mod pool;
 mod reload;
 mod sight;
 mod snapshot;
@@ -58,6 +59,7 @@ pub(crate) struct Judging {
     rechecks: Vec<(MonitorId, Timestamp)>,
     /// Monitors whose states are to be written without hurry.
     lazy: lazy::Lazy,
+    cases: pool::Pool,
     asked: acts::Asked,
     order: order::Order,
     blind: BTreeMap<LocationId, sight::Blindness>,
@@ -83,6 +85,7 @@ impl Judging {
             commands: Vec::new(),
             rechecks: Vec::new(),
             lazy: lazy::Lazy::default(),
+            cases: pool::Pool::default(),
             asked: acts::Asked::default(),
             order: order::Order::default(),
             blind: BTreeMap::new(),

@@ -144,9 +144,7 @@ impl Judging {
         self.end_incident(&mut entry, (reason, self.now));
         let state = decide::state(&entry);
         self.steps.decide(id.shard()).states.push(state);
-        if entry.case.as_ref().is_some_and(|case| case.open.is_none() && case.failing.is_empty()) {
-            entry.case = None;
-        }
+        self.cases.put_back_if_empty(&mut entry.case);
         self.entries.put(entry);
     }
 }

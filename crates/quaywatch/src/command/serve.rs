@@ -12,10 +12,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{LogFormat, Serve};
-use crate::{logging, panics, terminal};
+use crate::{logging, memory, panics, terminal};
 
 /// Worker threads of tokio: lookups, dialogues, delivery and the listener need little; the cores belong to the checks.
 const WORKERS: usize = 2;
+/// How often memory that is free is given back.
+const GIVE_BACK: std::time::Duration = std::time::Duration::from_secs(30);
 
 pub(crate) fn run(arguments: Serve) -> ExitCode {
     let (level, format) = arguments.config.as_deref().map_or((None, None), server::logging_of);
@@ -62,12 +64,19 @@ async fn serve(arguments: Serve) -> Result<(), String> {
         let (server, stop) = (Arc::clone(&server), stop.clone());
         async move { server.watch_file(stop).await }
     });
+    let tidying = tokio::spawn(async {
+        loop {
+            tokio::time::sleep(GIVE_BACK).await;
+            memory::give_back();
+        }
+    });
     while signals.next().await == Asked::Reload {
         let server = Arc::clone(&server);
         // Beside: a reload that waits for a store that takes nothing must not keep the server from being stopped.
         tokio::spawn(async move { server.reload().await });
     }
     tracing::info!("shutting down");
+    tidying.abort();
     stop.cancel();
     let soft = async {
         server.shutdown().await;

@@ -54,7 +54,8 @@ impl Sealer {
         }
         let path = data_dir.join(FILE);
         if !path.exists() {
-            create(&path).map_err(|e| SealError(format!("cannot make the key file {}: {e}", path.display())))?;
+            create(&path)
+                .map_err(|e| SealError(format!("cannot make the key file {}: {e}", path.display())))?;
         }
         Self::open_file(&path)
     }

@@ -400,7 +400,7 @@ pub trait ShardStore: Send + Sync {
 pub trait SystemStore: Send + Sync {
     /// All accounts.
     fn accounts(&self) -> BoxFuture<'_, Result<Vec<AccountRecord>>>;
-    /// Makes an account; a conflict if the name is taken.
+    /// Makes an account; `Taken` where another is called so.
     fn create_account(&self, name: String, at: Timestamp) -> BoxFuture<'_, Result<AccountRecord>>;
     /// Monitors whose pauses end by now go on, at most `limit`; the changes by account.
     fn end_pauses(&self, at: Timestamp, limit: usize) -> BoxFuture<'_, Result<Vec<(AccountId, Applied)>>>;

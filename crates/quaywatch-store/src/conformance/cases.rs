@@ -1,6 +1,6 @@
 //! The list of all cases.
 
-use super::{Case, configuration, history, steps};
+use super::{Case, configuration, history, people, steps};
 
 macro_rules! cases {
     ($($module:ident :: $case:ident,)*) => {
@@ -39,4 +39,13 @@ pub const CASES: &[Case] = cases![
     history::every_status_has_its_last_check,
     history::a_clock_that_was_wrong_holds_nothing_up,
     history::each_layer_is_deleted_after_its_own_time,
+    people::people_are_found_by_number_and_by_mail_whatever_the_case,
+    people::a_code_is_used_once,
+    people::passkeys_and_other_providers_lead_to_one_person,
+    people::sessions_end_one_by_one_or_all_but_one,
+    people::tokens_are_found_by_hash_and_stay_when_they_are_revoked,
+    people::an_account_keeps_its_last_owner,
+    people::a_server_is_set_up_once,
+    people::an_invitation_lets_one_person_in,
+    people::what_people_do_is_in_the_audit_log_of_their_accounts,
 ];

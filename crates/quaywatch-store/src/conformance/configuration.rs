@@ -144,7 +144,7 @@ pub(super) fn owners_and_accounts_do_not_see_each_other(open: Open<'_>) {
     let other = wait(bench.system.create_account("other".to_owned(), at(0))).expect("made");
     assert!(matches!(
         wait(bench.system.create_account("other".to_owned(), at(0))),
-        Err(StoreError::Conflict(_))
+        Err(StoreError::Taken(_))
     ));
     let (id, shard) = bench.one();
     let theirs = bench.store.account(other.id);

@@ -5,6 +5,7 @@
 mod cases;
 mod configuration;
 mod history;
+mod people;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ use quaywatch_core::{
 use crate::records::{
     ChangeSet, EventRecord, Fence, IncidentRecord, Owner, ResourceChange, ShardStep, StateWrite, Window,
 };
-use crate::{AccountStore, ShardStore, Store, SystemStore};
+use crate::{AccountStore, PeopleStore, ShardStore, Store, SystemStore};
 
 pub use cases::CASES;
 
@@ -86,6 +87,7 @@ pub(crate) struct Bench {
     pub store: Arc<dyn Store>,
     pub system: Arc<dyn SystemStore>,
     pub account: Arc<dyn AccountStore>,
+    pub people: Arc<dyn PeopleStore>,
     fences: Mutex<BTreeMap<u8, Fence>>,
 }
 
@@ -93,7 +95,13 @@ impl Bench {
     pub(crate) fn open(open: Open<'_>) -> Self {
         let store = open();
         let fences = Mutex::default();
-        Self { system: store.system(), account: store.account(AccountId::DEFAULT), store, fences }
+        Self {
+            system: store.system(),
+            account: store.account(AccountId::DEFAULT),
+            people: store.people(),
+            store,
+            fences,
+        }
     }
 
     /// Closes the store, so that it can be opened again.

@@ -2,22 +2,19 @@
 
 use std::sync::Arc;
 
-use quaywatch_core::{AccountId, IncidentId, LocationId, MonitorId, Timestamp};
-use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+use quaywatch_core::access::Role;
+use quaywatch_core::{AccountId, ChannelId, IncidentId, LocationId, MonitorId, Timestamp, TokenId, UserId};
+use rusqlite::{Connection, Row, Transaction, named_params, params};
 
 use super::convert::{self, incident_blob};
-use super::error::{damaged, engine};
+use super::error::damaged;
+use super::people::{doors, members, tokens};
+use super::query::{one, rows};
 use super::readers::Limit;
-use super::{Inner, apply, history, statuses};
+use super::{Inner, apply, audit, history, statuses};
 use crate::blocks::key;
 use crate::records::*;
-use crate::records::{
-    Applied, Blind, ChangeSet, ChannelRecord, CheckRow, EventRecord, EvidenceRecord, IncidentFilter,
-    IncidentRecord, InputRecord, Interval, MonitorRecord, StatusRecord, SummaryRow, Window,
-};
 use crate::{AccountStore, BoxFuture, Result};
-use quaywatch_core::access::Role;
-use quaywatch_core::{ChannelId, TokenId, UserId};
 
 /// Incidents given where the caller names no limit.
 const INCIDENTS: usize = 1_000;
@@ -41,6 +38,14 @@ impl Handle {
         Box::pin(self.inner.readers.read(Limit::FiveSeconds, move |connection| read(connection, account)))
     }
 
+    fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&Transaction<'_>, AccountId) -> Result<T> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T>> {
+        let account = self.account;
+        Box::pin(self.inner.writer.write(move |tx| write(tx, account)))
+    }
+
     /// As `read`; nothing where the monitor is another account's.
     fn read_of<T: Send + 'static>(
         &self,
@@ -51,16 +56,6 @@ impl Handle {
             if history::owns(connection, account, monitor)? { read(connection) } else { Ok(Vec::new()) }
         })
     }
-}
-
-/// Runs a query and converts its rows.
-pub(super) fn rows<T>(
-    connection: &Connection,
-    sql: &str,
-    params: impl rusqlite::Params,
-    convert: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-) -> Result<Vec<T>> {
-    connection.prepare_cached(sql).and_then(|mut s| s.query_map(params, convert)?.collect()).map_err(engine)
 }
 
 impl AccountStore for Handle {
@@ -282,8 +277,7 @@ impl AccountStore for Handle {
     }
     fn incident(&self, id: IncidentId) -> BoxFuture<'_, Result<Option<IncidentRecord>>> {
         self.read(move |connection, account| {
-            let sql =
-                format!("SELECT {} FROM incident WHERE account_id = ?1 AND id = ?2", convert::INCIDENT);
+            let sql = format!("SELECT {} FROM incident WHERE account_id = ?1 AND id = ?2", convert::INCIDENT);
             one(connection, &sql, params![account.0, incident_blob(id)], convert::incident)
         })
     }
@@ -308,8 +302,7 @@ impl AccountStore for Handle {
         not_built()
     }
     fn audit(&self, filter: AuditFilter) -> BoxFuture<'_, Result<Vec<AuditRecord>>> {
-        let _ = (filter,);
-        not_built()
+        self.read(move |connection, account| audit::read(connection, account, &filter))
     }
     fn detail(&self) -> BoxFuture<'_, Result<AccountDetail>> {
         not_built()
@@ -330,18 +323,16 @@ impl AccountStore for Handle {
         not_built()
     }
     fn members(&self) -> BoxFuture<'_, Result<Vec<MemberRecord>>> {
-        not_built()
+        self.read(members::members)
     }
     fn set_role(&self, user: UserId, role: Role, author: Author, at: Timestamp) -> BoxFuture<'_, Result<()>> {
-        let _ = (user, role, author, at);
-        not_built()
+        self.write(move |tx, account| members::set_role(tx, account, (user, role), (at, &author)))
     }
     fn remove_member(&self, user: UserId, author: Author, at: Timestamp) -> BoxFuture<'_, Result<()>> {
-        let _ = (user, author, at);
-        not_built()
+        self.write(move |tx, account| members::remove_member(tx, account, user, (at, &author)))
     }
     fn tokens(&self) -> BoxFuture<'_, Result<Vec<TokenRecord>>> {
-        not_built()
+        self.read(tokens::tokens)
     }
     fn create_token(
         &self,
@@ -349,15 +340,13 @@ impl AccountStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<TokenRecord>> {
-        let _ = (token, author, at);
-        not_built()
+        self.write(move |tx, account| tokens::create_token(tx, account, &token, (at, &author)))
     }
     fn revoke_token(&self, id: TokenId, author: Author, at: Timestamp) -> BoxFuture<'_, Result<TokenRecord>> {
-        let _ = (id, author, at);
-        not_built()
+        self.write(move |tx, account| tokens::revoke_token(tx, account, id, (at, &author)))
     }
     fn invitations(&self) -> BoxFuture<'_, Result<Vec<InvitationRecord>>> {
-        not_built()
+        self.read(doors::invitations)
     }
     fn create_invitation(
         &self,
@@ -365,12 +354,10 @@ impl AccountStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<InvitationRecord>> {
-        let _ = (invitation, author, at);
-        not_built()
+        self.write(move |tx, account| doors::create_invitation(tx, account, &invitation, (at, &author)))
     }
     fn revoke_invitation(&self, id: i64, author: Author, at: Timestamp) -> BoxFuture<'_, Result<()>> {
-        let _ = (id, author, at);
-        not_built()
+        self.write(move |tx, account| doors::revoke_invitation(tx, account, id, (at, &author)))
     }
     fn begin_call(&self, call: IdempotentCall, at: Timestamp) -> BoxFuture<'_, Result<Idempotency>> {
         let _ = (call, at);
@@ -404,14 +391,4 @@ fn evidence(row: &Row<'_>) -> rusqlite::Result<Result<EvidenceRecord>> {
 
 pub(super) fn not_built<'a, T: Send + 'a>() -> BoxFuture<'a, Result<T>> {
     Box::pin(std::future::ready(Err(crate::StoreError::Engine("not built yet".to_owned()))))
-}
-
-/// The value of one row, if there is one.
-pub(super) fn one<T>(
-    connection: &Connection,
-    sql: &str,
-    params: impl rusqlite::Params,
-    convert: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-) -> Result<Option<T>> {
-    connection.prepare_cached(sql).and_then(|mut s| s.query_row(params, convert).optional()).map_err(engine)
 }

@@ -1,5 +1,8 @@
 //! Between rows and records, by hand.
 
+use std::net::IpAddr;
+
+use quaywatch_core::access::Role;
 use quaywatch_core::judge::{CloseReason, Severity, Status};
 use quaywatch_core::{AccountId, ChannelId, ErrorCode, IncidentId, LocationId, MonitorId, Timestamp};
 use rusqlite::Row;
@@ -176,6 +179,28 @@ pub(super) fn status(row: &Row<'_>, column: usize) -> RowResult<Status> {
     ];
     let number: u8 = row.get(column)?;
     ALL.iter().copied().find(|s| *s as u8 == number).ok_or_else(|| unknown(column, i64::from(number)))
+}
+
+/// An address, or nothing for the server's own host.
+pub(super) fn address(row: &Row<'_>, column: usize) -> RowResult<Option<IpAddr>> {
+    let Some(text) = row.get_ref(column)?.as_str_or_null()? else { return Ok(None) };
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse()
+        .map(Some)
+        .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(e)))
+}
+
+/// A word that stands for a role.
+pub(super) fn role(row: &Row<'_>, column: usize) -> RowResult<Role> {
+    let text = row.get_ref(column)?.as_str()?;
+    text.parse().map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(e)))
+}
+
+/// A time that may be missing.
+pub(super) fn time(row: &Row<'_>, column: usize) -> RowResult<Option<Timestamp>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp))
 }
 
 fn owner(row: &Row<'_>, column: usize) -> RowResult<Owner> {

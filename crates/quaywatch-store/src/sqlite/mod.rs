@@ -6,6 +6,7 @@
 
 mod account;
 mod apply;
+mod audit;
 mod blocks;
 mod connection;
 mod convert;
@@ -17,6 +18,7 @@ mod history;
 mod migrate;
 mod people;
 mod pieces;
+mod query;
 mod readers;
 mod retain;
 mod shard;

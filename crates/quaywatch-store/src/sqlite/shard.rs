@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quaywatch_core::{ChannelId, ShardId, Timestamp};
 use rusqlite::Row;
 
-use super::account::rows;
+use super::query::rows;
 use super::readers::Limit;
 use super::{Inner, blocks, convert, days, step};
 use crate::blocks::key;

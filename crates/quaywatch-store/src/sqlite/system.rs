@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use quaywatch_core::{AccountId, LocationId, ShardId, Timestamp};
 use rusqlite::{Connection, Row, Transaction, params};
 
-use super::account::{not_built, one, rows};
+use super::account::not_built;
 use super::error::engine;
+use super::query::{exists, one, rows};
 use super::readers::Limit;
 use super::{Inner, apply, convert, retain, sort};
 use crate::records::{
@@ -49,16 +50,7 @@ impl SystemStore for Handle {
     }
 
     fn create_account(&self, name: String, at: Timestamp) -> BoxFuture<'_, Result<AccountRecord>> {
-        self.write(move |tx| {
-            if one(tx, "SELECT id FROM account WHERE name = ?1", [&name], |row| row.get::<_, i64>(0))?
-                .is_some()
-            {
-                return Err(StoreError::Conflict(format!("there is an account `{name}` already")));
-            }
-            tx.execute("INSERT INTO account (name, created_at) VALUES (?1, ?2)", params![name, at.0])
-                .map_err(engine)?;
-            Ok(AccountRecord { id: AccountId(tx.last_insert_rowid()), name })
-        })
+        self.write(move |tx| make_account(tx, &name, at))
     }
 
     fn locations(&self) -> BoxFuture<'_, Result<Vec<LocationRecord>>> {
@@ -211,6 +203,16 @@ impl SystemStore for Handle {
             Ok(())
         })
     }
+}
+
+/// Makes an account.
+pub(super) fn make_account(tx: &Transaction<'_>, name: &str, at: Timestamp) -> Result<AccountRecord> {
+    if exists(tx, "SELECT 1 FROM account WHERE name = ?1", [name])? {
+        return Err(StoreError::Taken(format!("there is an account `{name}` already")));
+    }
+    tx.execute("INSERT INTO account (name, created_at) VALUES (?1, ?2)", params![name, at.0])
+        .map_err(engine)?;
+    Ok(AccountRecord { id: AccountId(tx.last_insert_rowid()), name: name.to_owned() })
 }
 
 fn locations(connection: &Connection) -> Result<Vec<LocationRecord>> {

@@ -1,15 +1,28 @@
-//! People, and what they and programs are recognised by.
+//! People, and what they and programs are recognised by. Each call is a function of one of the modules here.
 
-use std::sync::Arc;
+pub(super) mod doors;
+mod factors;
+pub(super) mod members;
+mod sessions;
+pub(super) mod tokens;
+mod users;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use quaywatch_core::{AccountId, Timestamp, TokenId, UserId};
+use rusqlite::{Connection, Transaction};
 
 use super::Inner;
-use super::account::not_built;
-use crate::records::*;
+use super::readers::Limit;
+use crate::records::{
+    AccountRecord, Author, ExternalIdentity, InvitationRecord, Membership, NewInvitation, NewPasskey,
+    NewSession, NewUser, PasskeyRecord, SecretHash, SessionRecord, TokenRecord, UserRecord,
+};
 use crate::{BoxFuture, PeopleStore, Result};
+
+/// When, and who acts.
+type By<'a> = (Timestamp, &'a Author);
 
 /// The people of the server.
 pub(super) struct Handle(Arc<Inner>);
@@ -18,27 +31,44 @@ impl Handle {
     pub(super) const fn new(inner: Arc<Inner>) -> Self {
         Self(inner)
     }
+
+    fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T>> {
+        Box::pin(self.0.readers.read(Limit::FiveSeconds, read))
+    }
+
+    fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T>> {
+        Box::pin(self.0.writer.write(write))
+    }
 }
 
 impl PeopleStore for Handle {
     fn create_user(&self, new: NewUser, author: Author, at: Timestamp) -> BoxFuture<'_, Result<UserRecord>> {
-        let _ = (new, author, at);
-        not_built()
+        self.write(move |tx| users::create_user(tx, &new, (at, &author)))
     }
+
     fn users(&self) -> BoxFuture<'_, Result<Vec<UserRecord>>> {
-        not_built()
+        self.read(users::users)
     }
+
     fn count_users(&self) -> BoxFuture<'_, Result<u64>> {
-        not_built()
+        self.read(users::count_users)
     }
+
     fn user(&self, id: UserId) -> BoxFuture<'_, Result<Option<UserRecord>>> {
-        let _ = (id,);
-        not_built()
+        self.read(move |connection| users::user(connection, id))
     }
+
     fn user_by_email<'a>(&'a self, email: &'a str) -> BoxFuture<'a, Result<Option<UserRecord>>> {
-        let _ = (email,);
-        not_built()
+        let email = email.to_owned();
+        self.read(move |connection| users::user_by_email(connection, &email))
     }
+
     fn set_user_name(
         &self,
         id: UserId,
@@ -46,9 +76,9 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        let _ = (id, name, author, at);
-        not_built()
+        self.write(move |tx| users::set_user_name(tx, id, &name, (at, &author)))
     }
+
     fn set_password(
         &self,
         id: UserId,
@@ -56,13 +86,13 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        let _ = (id, hash, author, at);
-        not_built()
+        self.write(move |tx| users::set_password(tx, id, hash.as_deref(), (at, &author)))
     }
+
     fn rehash_password(&self, id: UserId, known: String, hash: String) -> BoxFuture<'_, Result<()>> {
-        let _ = (id, known, hash);
-        not_built()
+        self.write(move |tx| users::rehash_password(tx, id, &known, &hash))
     }
+
     fn set_disabled(
         &self,
         id: UserId,
@@ -70,9 +100,9 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        let _ = (id, disabled, author, at);
-        not_built()
+        self.write(move |tx| users::set_disabled(tx, id, disabled, (at, &author)))
     }
+
     fn set_totp(
         &self,
         id: UserId,
@@ -80,13 +110,13 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        let _ = (id, factor, author, at);
-        not_built()
+        self.write(move |tx| factors::set_totp(tx, id, factor.as_ref(), (at, &author)))
     }
+
     fn advance_totp(&self, id: UserId, step: i64) -> BoxFuture<'_, Result<bool>> {
-        let _ = (id, step);
-        not_built()
+        self.write(move |tx| factors::advance_totp(tx, id, step))
     }
+
     fn replace_recovery_codes(
         &self,
         id: UserId,
@@ -94,25 +124,25 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        let _ = (id, codes, author, at);
-        not_built()
+        self.write(move |tx| factors::replace_recovery_codes(tx, id, &codes, (at, &author)))
     }
+
     fn use_recovery_code(&self, id: UserId, code: SecretHash, at: Timestamp) -> BoxFuture<'_, Result<bool>> {
-        let _ = (id, code, at);
-        not_built()
+        self.write(move |tx| factors::use_recovery_code(tx, id, code, at))
     }
+
     fn unused_recovery_codes(&self, id: UserId) -> BoxFuture<'_, Result<u64>> {
-        let _ = (id,);
-        not_built()
+        self.read(move |connection| factors::unused_recovery_codes(connection, id))
     }
+
     fn passkeys(&self, user: UserId) -> BoxFuture<'_, Result<Vec<PasskeyRecord>>> {
-        let _ = (user,);
-        not_built()
+        self.read(move |connection| factors::passkeys(connection, user))
     }
+
     fn passkey(&self, credential_id: Vec<u8>) -> BoxFuture<'_, Result<Option<PasskeyRecord>>> {
-        let _ = (credential_id,);
-        not_built()
+        self.read(move |connection| factors::passkey(connection, &credential_id))
     }
+
     fn add_passkey(
         &self,
         user: UserId,
@@ -120,9 +150,9 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<PasskeyRecord>> {
-        let _ = (user, new, author, at);
-        not_built()
+        self.write(move |tx| factors::add_passkey(tx, user, &new, (at, &author)))
     }
+
     fn touch_passkey(
         &self,
         id: i64,
@@ -130,9 +160,9 @@ impl PeopleStore for Handle {
         counter: u32,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<bool>> {
-        let _ = (id, credential, counter, at);
-        not_built()
+        self.write(move |tx| factors::touch_passkey(tx, id, &credential, counter, at))
     }
+
     fn remove_passkey(
         &self,
         user: UserId,
@@ -140,30 +170,32 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        let _ = (user, id, author, at);
-        not_built()
+        self.write(move |tx| factors::remove_passkey(tx, user, id, (at, &author)))
     }
+
     fn external_identity<'a>(
         &'a self,
         issuer: &'a str,
         subject: &'a str,
     ) -> BoxFuture<'a, Result<Option<ExternalIdentity>>> {
-        let _ = (issuer, subject);
-        not_built()
+        let issuer = issuer.to_owned();
+        let subject = subject.to_owned();
+        self.read(move |connection| factors::external_identity(connection, &issuer, &subject))
     }
+
     fn external_identities(&self, user: UserId) -> BoxFuture<'_, Result<Vec<ExternalIdentity>>> {
-        let _ = (user,);
-        not_built()
+        self.read(move |connection| factors::external_identities(connection, user))
     }
+
     fn link_identity(
         &self,
         identity: ExternalIdentity,
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        let _ = (identity, author, at);
-        not_built()
+        self.write(move |tx| factors::link_identity(tx, &identity, (at, &author)))
     }
+
     fn unlink_identity(
         &self,
         user: UserId,
@@ -171,67 +203,67 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        let _ = (user, issuer, author, at);
-        not_built()
+        self.write(move |tx| factors::unlink_identity(tx, user, &issuer, (at, &author)))
     }
+
     fn memberships(&self, user: UserId) -> BoxFuture<'_, Result<Vec<Membership>>> {
-        let _ = (user,);
-        not_built()
+        self.read(move |connection| members::memberships(connection, user))
     }
+
     fn create_session(&self, new: NewSession, author: Author) -> BoxFuture<'_, Result<SessionRecord>> {
-        let _ = (new, author);
-        not_built()
+        self.write(move |tx| sessions::create_session(tx, &new, &author))
     }
+
     fn session(&self, hash: SecretHash) -> BoxFuture<'_, Result<Option<SessionRecord>>> {
-        let _ = (hash,);
-        not_built()
+        self.read(move |connection| sessions::session(connection, hash))
     }
+
     fn sessions(&self, user: UserId) -> BoxFuture<'_, Result<Vec<SessionRecord>>> {
-        let _ = (user,);
-        not_built()
+        self.read(move |connection| sessions::sessions(connection, user))
     }
+
     fn touch_session(
         &self,
         hash: SecretHash,
         address: Option<IpAddr>,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        let _ = (hash, address, at);
-        not_built()
+        self.write(move |tx| sessions::touch_session(tx, hash, address, at))
     }
+
     fn move_session(&self, hash: SecretHash, account: AccountId) -> BoxFuture<'_, Result<()>> {
-        let _ = (hash, account);
-        not_built()
+        self.write(move |tx| sessions::move_session(tx, hash, account))
     }
+
     fn end_session(&self, hash: SecretHash) -> BoxFuture<'_, Result<bool>> {
-        let _ = (hash,);
-        not_built()
+        self.write(move |tx| sessions::end_session(tx, hash))
     }
+
     fn end_sessions(&self, user: UserId, but: Option<SecretHash>) -> BoxFuture<'_, Result<u64>> {
-        let _ = (user, but);
-        not_built()
+        self.write(move |tx| sessions::end_sessions(tx, user, but))
     }
+
     fn token(&self, hash: SecretHash) -> BoxFuture<'_, Result<Option<TokenRecord>>> {
-        let _ = (hash,);
-        not_built()
+        self.read(move |connection| tokens::token(connection, hash))
     }
+
     fn touch_token(&self, id: TokenId, address: Option<IpAddr>, at: Timestamp) -> BoxFuture<'_, Result<()>> {
-        let _ = (id, address, at);
-        not_built()
+        self.write(move |tx| tokens::touch_token(tx, id, address, at))
     }
+
     fn put_setup_key(
         &self,
         hash: SecretHash,
         expires_at: Timestamp,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        let _ = (hash, expires_at, at);
-        not_built()
+        self.write(move |tx| doors::put_setup_key(tx, hash, expires_at, at))
     }
+
     fn setup_key_opens(&self, hash: SecretHash, at: Timestamp) -> BoxFuture<'_, Result<bool>> {
-        let _ = (hash, at);
-        not_built()
+        self.read(move |connection| doors::setup_key_opens(connection, hash, at))
     }
+
     fn set_up(
         &self,
         hash: SecretHash,
@@ -239,9 +271,9 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<UserRecord>> {
-        let _ = (hash, first, author, at);
-        not_built()
+        self.write(move |tx| doors::set_up(tx, hash, &first, (at, &author)))
     }
+
     fn invite_to_own_account(
         &self,
         account: AccountId,
@@ -249,12 +281,13 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<InvitationRecord>> {
-        let _ = (account, invitation, author, at);
-        not_built()
+        self.write(move |tx| doors::invite_to_own_account(tx, account, &invitation, (at, &author)))
     }
+
     fn own_account_invitations(&self) -> BoxFuture<'_, Result<Vec<InvitationRecord>>> {
-        not_built()
+        self.read(doors::own_account_invitations)
     }
+
     fn revoke_own_account_invitation(
         &self,
         account: AccountId,
@@ -262,13 +295,13 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        let _ = (account, id, author, at);
-        not_built()
+        self.write(move |tx| doors::revoke_own_account_invitation(tx, account, id, (at, &author)))
     }
+
     fn invitation(&self, hash: SecretHash) -> BoxFuture<'_, Result<Option<InvitationRecord>>> {
-        let _ = (hash,);
-        not_built()
+        self.read(move |connection| doors::invitation(connection, hash))
     }
+
     fn accept_invitation(
         &self,
         hash: SecretHash,
@@ -277,9 +310,9 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<AccountRecord>> {
-        let _ = (hash, user, own_account, author, at);
-        not_built()
+        self.write(move |tx| doors::accept_invitation(tx, hash, user, own_account.as_deref(), (at, &author)))
     }
+
     fn join_by_invitation(
         &self,
         hash: SecretHash,
@@ -288,7 +321,6 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<(UserRecord, AccountRecord)>> {
-        let _ = (hash, new, own_account, author, at);
-        not_built()
+        self.write(move |tx| doors::join_by_invitation(tx, hash, &new, own_account.as_deref(), (at, &author)))
     }
 }

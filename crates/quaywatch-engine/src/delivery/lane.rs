@@ -65,9 +65,9 @@ struct Waiting {
     event: Option<Arc<EventRecord>>,
     /// When the event happened.
     happened: Timestamp,
+    /// The same by the wall clock of that moment, as it is stored with the event.
+    stamp: Timestamp,
     queued: Timestamp,
-    /// The same by the wall clock of that moment, as it is stored.
-    queued_at: Timestamp,
     attempts: u32,
     /// Its row is in the store.
     committed: bool,
@@ -105,16 +105,16 @@ impl Lane {
                     // A clock that was set back while the server was off must not make it wait for that long.
                     shift.to_even(notice.write.due).min(now + ladder::LONGEST_PAUSE)
                 };
-                let happened = shift.to_even(notice.event.at);
+                let stamp = notice.event.at;
                 // What is not in the store yet can be read from nowhere else.
                 let event = (self.held < MOST_HELD || !notice.committed).then_some(notice.event);
                 self.held += usize::from(event.is_some());
                 slot.insert(Waiting {
                     write: notice.write,
                     event,
-                    happened,
+                    happened: shift.to_even(stamp),
+                    stamp,
                     queued: shift.to_even(notice.queued_at),
-                    queued_at: notice.queued_at,
                     attempts: notice.attempts,
                     committed: notice.committed,
                     reduced: false,
@@ -392,8 +392,8 @@ impl Lane {
         if self.episode.is_some() {
             return;
         }
-        let oldest = self.waiting.values().min_by_key(|waiting| (waiting.queued_at, waiting.write.incident));
-        let since = oldest.map_or(now, |waiting| waiting.queued_at);
+        let oldest = self.waiting.values().min_by_key(|waiting| (waiting.stamp, waiting.write.incident));
+        let since = oldest.map_or(now, |waiting| waiting.stamp);
         let first = oldest.map_or(key.incident, |waiting| waiting.write.incident);
         let bits = first.0.as_u128() as u64;
         // The same after a restart, as long as the same notice waits.

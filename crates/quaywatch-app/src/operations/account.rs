@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use quaywatch_core::AccountId;
+use quaywatch_core::access::{Level, Policy, Resource};
 
-use super::refuse::not_built;
 use super::{OperationError, Operations};
 use crate::caller::Caller;
 
@@ -59,7 +59,28 @@ impl Operations {
     /// # Errors
     /// Where the caller may not.
     pub async fn read_account(&self, caller: &Caller) -> Result<AccountView, OperationError> {
-        let _ = caller;
-        Err(not_built())
+        caller.require(Policy::new(Resource::Account, Level::Look))?;
+        let store = self.account(caller);
+        let (detail, counts) = (store.detail().await?, store.counts().await?);
+        let plan = self.plan_of(caller.account).await?;
+        Ok(AccountView {
+            id: detail.id,
+            name: detail.name,
+            plan: plan.name.clone(),
+            limits: LimitsView {
+                max_urls: plan.max_urls,
+                min_interval: plan.min_interval,
+                channels: plan.channels,
+                locations: plan.locations.clone(),
+                retention: plan.retention,
+                status_pages: plan.status_pages,
+            },
+            used: UseView {
+                monitors: counts.monitors,
+                channels: counts.channels,
+                members: counts.members,
+                tokens: counts.tokens,
+            },
+        })
     }
 }

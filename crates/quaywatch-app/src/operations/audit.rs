@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 
 use quaywatch_core::Timestamp;
-use quaywatch_store::records::Window;
+use quaywatch_core::access::{Level, Policy, Resource};
+use quaywatch_core::doc::quote;
+use quaywatch_store::records::{AuditFilter, AuditRecord, Window};
 
 use super::page::{Page, Paging};
-use super::refuse::not_built;
+use super::refuse::invalid;
 use super::{OperationError, Operations};
 use crate::caller::Caller;
 
@@ -44,6 +46,8 @@ pub struct AuditView {
     pub before: Option<String>,
     /// As it is since, as JSON text.
     pub after: Option<String>,
+    /// What else there is to say.
+    pub detail: String,
     /// From where.
     pub address: Option<IpAddr>,
     /// In which request.
@@ -60,7 +64,59 @@ impl Operations {
         caller: &Caller,
         query: &AuditQuery,
     ) -> Result<Page<AuditView>, OperationError> {
-        let _ = (caller, query);
-        Err(not_built())
+        caller.require(Policy::new(Resource::Audit, Level::Administer))?;
+        let after = query.paging.numbers::<1>()?.map(|[after]| after);
+        let limit = query.paging.size();
+        let object = query.object.as_deref().map(number).transpose()?;
+        let filter = AuditFilter {
+            kind: query.kind.clone(),
+            object,
+            actor: query.actor.clone(),
+            window: query.window,
+            after,
+            limit: limit + 1,
+        };
+        let rows = self.account(caller).audit(filter).await?;
+        Ok(Page::cut(rows, limit, |last| last.id.to_string()).map(AuditView::from))
+    }
+}
+
+/// The number in `m42`, `ch4`, `tok5` or `42`; the kind is asked for apart.
+fn number(text: &str) -> Result<i64, OperationError> {
+    let digits = text.trim_start_matches(|c: char| c.is_ascii_lowercase());
+    digits.parse().map_err(|_| {
+        let message = format!("{} is no number of anything", quote(text));
+        invalid("object", "bad_id", message, "write it as in `m42` or `ch4`")
+    })
+}
+
+impl From<AuditRecord> for AuditView {
+    fn from(row: AuditRecord) -> Self {
+        let object = row.object.as_ref();
+        Self {
+            id: row.id,
+            at: row.at,
+            actor: row.author.actor,
+            action: row.action,
+            object: object.map(|(kind, id)| format!("{}{id}", prefix(kind))),
+            kind: row.object.map(|(kind, _)| kind),
+            before: row.before,
+            after: row.after,
+            detail: row.detail,
+            address: row.author.address,
+            request: row.author.request.map(String::from),
+        }
+    }
+}
+
+/// The letters before the numbers of a kind.
+fn prefix(kind: &str) -> &'static str {
+    match kind {
+        "monitor" => "m",
+        "channel" => "ch",
+        "user" | "member" => "u",
+        "token" => "tok",
+        "account" => "a",
+        _ => "",
     }
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use quaywatch_core::access::{Level, Policy, Resource};
 use quaywatch_core::doc::{Key, Node, Path, Problems, Span, Style, Value as Written, quote};
-use quaywatch_core::{AccountId, ChannelId, MonitorSpec, Timestamp};
+use quaywatch_core::{AccountId, ChannelId, Timestamp};
 use quaywatch_notify::registry::{self, Kind};
-use quaywatch_store::records::{ChangeSet, ChannelRecord, Owner, ResourceChange};
+use quaywatch_store::records::{ChangeSet, ChannelRecord, Owner, RemovedChannel, ResourceChange};
 use quaywatch_store::{AccountStore, StoreError};
 use serde_json::{Map, Value};
 
-use super::refuse::{invalid, not_built, not_found};
+use super::refuse::{invalid, not_found};
 use super::{OperationError, Operations, sealed};
 use crate::caller::Caller;
 use crate::config::{ClearChannel, read_clear};
@@ -125,10 +125,10 @@ impl Operations {
                 format!("the id {} belongs to channel {} ({})", quote(&key), twin.id, quote(&twin.name));
             return Err(OperationError::Conflict { code: "id_taken", message });
         }
-        let change = self.put(caller.account, key, &read)?;
-        let applied = turn
-            .apply(caller.account, change_set(caller, Owner::Api, vec![change]), self.clock.now())
-            .await?;
+        let settings = self.seal_settings(caller.account, read.kind, read.settings.reveal())?;
+        let kind = read.kind.name.to_owned();
+        let change = ResourceChange::AddChannel { key, name: read.name, kind, settings };
+        let applied = turn.apply(caller.account, change_set(caller, change), self.clock.now()).await?;
         self.channel_view(written(&applied.channels)?)
     }
 
@@ -154,9 +154,17 @@ impl Operations {
             expect_free(&store.channels().await?, &read.name, Some(record.id))?;
             expect_unused(&*store, &record, "a new name would silence them", false).await?;
         }
-        let change = self.put(caller.account, record.key.clone(), &read)?;
-        let set = change_set(caller, record.owner.clone(), vec![change]);
-        let applied = turn.apply(caller.account, set, self.clock.now()).await?;
+        // An identity that nobody gave is the name.
+        let key = if record.key == record.name { read.name.clone() } else { record.key };
+        let change = ResourceChange::EditChannel {
+            id: record.id,
+            revision,
+            key,
+            settings: self.seal_settings(caller.account, read.kind, read.settings.reveal())?,
+            name: read.name,
+            kind: record.kind,
+        };
+        let applied = turn.apply(caller.account, change_set(caller, change), self.clock.now()).await?;
         self.channel_view(written(&applied.channels)?)
     }
 
@@ -176,9 +184,8 @@ impl Operations {
         let record = channel(&*store, which).await?;
         self.expect_mine(&record, revision)?;
         expect_unused(&*store, &record, "take it out of them first", true).await?;
-        let change = ResourceChange::RemoveChannel { key: record.key.clone() };
-        let set = change_set(caller, record.owner.clone(), vec![change]);
-        turn.apply(caller.account, set, self.clock.now()).await?;
+        let change = ResourceChange::BinChannel { id: record.id, revision };
+        turn.apply(caller.account, change_set(caller, change), self.clock.now()).await?;
         Ok(())
     }
 
@@ -188,7 +195,12 @@ impl Operations {
     /// Where the caller may not.
     pub async fn list_removed_channels(&self, caller: &Caller) -> Result<Vec<ChannelView>, OperationError> {
         caller.require(LOOK)?;
-        Err(not_built())
+        let removed = self.account(caller).removed_channels().await?;
+        let view = |one: &RemovedChannel| {
+            let removed_at = Some(one.removed_at);
+            Ok(ChannelView { removed_at, ..self.channel_view(&one.channel)? })
+        };
+        removed.iter().map(view).collect()
     }
 
     /// Takes a channel out of the bin again.
@@ -201,8 +213,18 @@ impl Operations {
         id: ChannelId,
     ) -> Result<ChannelView, OperationError> {
         caller.require(CHANGE)?;
-        let _ = id;
-        Err(not_built())
+        let turn = self.changes.turn().await;
+        let store = self.account(caller);
+        let removed = store.removed_channels().await?;
+        let found = removed.iter().find(|one| one.channel.id == id);
+        let found = &found.ok_or_else(|| not_found("channel", id))?.channel;
+        self.expect_mine(found, None)?;
+        let known = store.channels().await?;
+        self.expect_room_for_channel(caller.account, known.len() as u64).await?;
+        expect_free(&known, &found.name, Some(id))?;
+        let set = change_set(caller, ResourceChange::RestoreChannel { id });
+        let applied = turn.apply(caller.account, set, self.clock.now()).await?;
+        self.channel_view(written(&applied.channels)?)
     }
 
     /// Sends a test notice: one attempt, now.
@@ -235,18 +257,14 @@ impl Operations {
         Ok(Value::Object(sealed::seal(vault, account, kind, clear)?).to_string())
     }
 
-    fn put(
+    /// Settings of a channel as they were given, secrets in the clear: for comparing and changing, never for showing.
+    pub(crate) fn clear_settings(
         &self,
-        account: AccountId,
-        key: String,
-        read: &ClearChannel,
-    ) -> Result<ResourceChange, OperationError> {
-        let settings = self.seal_settings(account, read.kind, read.settings.reveal())?;
-        Ok(ResourceChange::PutChannel {
-            key,
-            name: read.name.clone(),
-            kind: read.kind.name.to_owned(),
-            settings,
+        record: &ChannelRecord,
+    ) -> Result<Map<String, Value>, OperationError> {
+        let vault = self.delivery.get().and_then(|delivery| delivery.vault.as_deref());
+        sealed::open(vault, record.account, &stored(record)?).map_err(|why| {
+            OperationError::Unavailable(format!("channel {} cannot be opened: {why}", quote(&record.name)))
         })
     }
 
@@ -318,10 +336,7 @@ impl Operations {
                 ));
             }
         }
-        let vault = self.delivery.get().and_then(|delivery| delivery.vault.as_deref());
-        let mut clear = sealed::open(vault, record.account, &stored(record)?).map_err(|why| {
-            OperationError::Unavailable(format!("channel {} cannot be opened: {why}", quote(&record.name)))
-        })?;
+        let mut clear = self.clear_settings(record)?;
         clear.insert("name".to_owned(), Value::String(record.name.clone()));
         clear.insert("type".to_owned(), Value::String(record.kind.clone()));
         Ok(laid_over(clear.into_iter().map(entry).collect(), changes))
@@ -329,8 +344,8 @@ impl Operations {
 }
 
 /// What one caller changes.
-fn change_set(caller: &Caller, owner: Owner, changes: Vec<ResourceChange>) -> ChangeSet {
-    ChangeSet { owner, actor: caller.actor.to_string().into(), changes, accepted: None }
+fn change_set(caller: &Caller, change: ResourceChange) -> ChangeSet {
+    ChangeSet { owner: Owner::Api, actor: caller.author(), changes: vec![change], accepted: None }
 }
 
 fn read(body: &Node<'_>) -> Result<ClearChannel, OperationError> {
@@ -375,27 +390,18 @@ async fn expect_unused(
     remedy: &str,
     by_id: bool,
 ) -> Result<(), OperationError> {
-    let id = record.id.to_string();
-    let names =
-        |spec: &MonitorSpec| spec.channels.iter().any(|one| *one == record.name || (by_id && *one == id));
-    let written = Value::String(record.name.clone()).to_string();
-    let mut users: Vec<String> = Vec::new();
-    for monitor in store.monitors().await? {
-        // Reading a hundred thousand specs takes a second; few of them hold the word.
-        let may = monitor.spec.contains(&written) || monitor.spec.contains(&id);
-        if may && MonitorSpec::from_canonical(&monitor.spec).is_ok_and(|spec| names(&spec)) {
-            users.push(quote(&monitor.name));
-        }
+    let mut names = vec![record.name.clone()];
+    if by_id {
+        names.push(record.id.to_string());
     }
+    let users = store.monitors_naming(names, NAMED + 1).await?;
     if users.is_empty() {
         return Ok(());
     }
-    let more = if users.len() > NAMED { format!(" and {} more", users.len() - NAMED) } else { String::new() };
-    let message = format!(
-        "monitors tell channel {}: {}{more}; {remedy}",
-        quote(&record.name),
-        users[..users.len().min(NAMED)].join(", ")
-    );
+    let more = if users.len() > NAMED { " and others" } else { "" };
+    let named: Vec<String> = users.iter().take(NAMED).map(|monitor| quote(&monitor.name)).collect();
+    let message =
+        format!("monitors tell channel {}: {}{more}; {remedy}", quote(&record.name), named.join(", "));
     Err(OperationError::Conflict { code: "channel_in_use", message })
 }
 

@@ -10,14 +10,14 @@ use quaywatch_notify::BoxFuture;
 use quaywatch_notify::notice::ServerWords;
 use quaywatch_notify::registry::{self, Site};
 use quaywatch_notify::wire::{Answer, Post, Wire, WireError};
-use quaywatch_store::Store;
 use quaywatch_store::records::{ChangeSet, ChannelRecord, Owner, ResourceChange};
+use quaywatch_store::{Sealer, Store};
 
 use super::OperationError;
+use super::audit::AuditQuery;
 use super::channels::ChannelView;
 use super::delivery::Delivery;
 use super::kit::{Kit, caller, owner};
-use super::sealed::tests::Mirror;
 use super::sealed::{self, Vault};
 
 /// Words that must be seen nowhere but by the receiver.
@@ -43,7 +43,7 @@ impl Wire for Receiver {
 async fn kit() -> (Kit, Arc<Receiver>) {
     let kit = Kit::with("server: {plans: {small: {channels: 2}}, default_plan: small}\nmonitors: []\n").await;
     let receiver = Arc::new(Receiver::default());
-    let vault: Arc<dyn Vault> = Arc::new(Mirror);
+    let vault: Arc<dyn Vault> = Arc::new(Sealer::open_or_create(kit.directory.path()).expect("a key"));
     let (wire, clock): (Arc<dyn Wire>, Arc<dyn Clock>) = (receiver.clone(), kit.clock.clone());
     let site = Site { wire, clock, user_agent: "Quaywatch/0".into() };
     let opens = Arc::clone(&vault);
@@ -99,6 +99,13 @@ async fn p14_a_channel_is_made_shown_without_its_secrets_and_changed_without_sen
     let shown = format!("{:?}", (&made, &changed, &tested, kit.operations.list_channels(&owner()).await));
     let stored = format!("{:?}", kit.store.account(AccountId::DEFAULT).channels().await);
     assert!(!shown.contains(PLANTED) && !stored.contains(PLANTED), "{shown}\n{stored}");
+    for file in std::fs::read_dir(kit.directory.path()).expect("the data directory") {
+        let path = file.expect("a file").path();
+        let bytes = std::fs::read(&path).expect("it can be read");
+        assert!(!bytes.windows(PLANTED.len()).any(|part| part == PLANTED.as_bytes()), "{}", path.display());
+    }
+    let audit = kit.operations.list_audit(&owner(), &AuditQuery::default()).await.expect("the log");
+    assert!(audit.items.len() >= 2 && !format!("{audit:?}").contains(PLANTED));
     let again = kit.operations.test_channel(&owner(), "ops").await;
     assert!(matches!(again, Err(OperationError::Throttled(wait)) if wait <= Duration::from_secs(5)));
 }
@@ -156,7 +163,12 @@ async fn z22_names_are_unique_and_plans_limit_channels() {
     assert!(matches!(third, OperationError::Limit { limit: "channels", .. }), "{third}");
     let taken = patch(&kit, "b", r#"{"name":"a"}"#, None).await.expect_err("taken");
     assert!(matches!(taken, OperationError::Conflict { code: "name_taken", .. }));
-    assert_eq!(patch(&kit, "b", r#"{"name":"z"}"#, None).await.expect("renamed").key, "b");
+    assert_eq!(patch(&kit, "b", r#"{"name":"z"}"#, None).await.expect("renamed").key, "z");
+    let account = kit.operations.read_account(&owner()).await.expect("the account");
+    assert_eq!(
+        (account.plan.as_str(), account.limits.channels, account.used.channels),
+        ("small", Some(2), 2)
+    );
 }
 
 #[tokio::test]
@@ -177,6 +189,18 @@ async fn a_channel_that_monitors_tell_is_neither_removed_nor_renamed() {
     kit.operations.delete_channel(&owner(), "free", Some(free.revision)).await.expect("removed");
     let gone = kit.operations.read_channel(&owner(), "free").await;
     assert!(matches!(gone, Err(OperationError::NotFound { .. })));
+
+    let bin = kit.operations.list_removed_channels(&owner()).await.expect("the bin");
+    assert!(bin.len() == 1 && bin[0].id == free.id && bin[0].removed_at.is_some(), "{bin:?}");
+    let twin = create(&kit, r#"{"name":"free","type":"log"}"#).await.expect("another of that name");
+    assert_ne!(twin.id, free.id);
+    let taken = kit.operations.restore_channel(&owner(), free.id).await.expect_err("its name is taken");
+    assert!(matches!(
+        taken,
+        OperationError::Conflict { code: "name_taken", .. } | OperationError::Limit { .. }
+    ));
+    kit.operations.delete_channel(&owner(), "free", None).await.expect("removed");
+    assert_eq!(kit.operations.restore_channel(&owner(), free.id).await.expect("back").name, "free");
 }
 
 #[tokio::test]

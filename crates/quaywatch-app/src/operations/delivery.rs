@@ -23,6 +23,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 const MOST_AT_ONCE: usize = 4;
 
 /// What channels are made with, and who signs.
+#[derive(Clone)]
 pub struct Delivery {
     pub(crate) factory: ChannelFactory,
     pub(crate) server: ServerWords,

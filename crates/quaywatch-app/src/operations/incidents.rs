@@ -11,13 +11,16 @@ use quaywatch_engine::ActError;
 use quaywatch_notify::Notice;
 use quaywatch_notify::notice::EvidenceWords;
 use quaywatch_store::StoreError;
-use quaywatch_store::records::{EventRecord, IncidentFilter, IncidentRecord, MonitorRecord, Window};
+use quaywatch_store::records::{
+    DeliveryRecord, DeliveryState, EventRecord, EvidenceRecord, IncidentFilter, IncidentRecord,
+    MonitorRecord, Window,
+};
 
-use super::page::{Page, Paging};
+use super::page::{Page, Paging, bad_cursor};
 use super::past;
 use super::refuse::{invalid, not_found};
 use super::{OperationError, Operations};
-use crate::caller::Caller;
+use crate::caller::{Actor, Caller};
 
 /// Pieces of proof that are shown of one incident: the first ones and the last.
 const MOST_PROOFS: usize = 200;
@@ -190,7 +193,12 @@ impl Operations {
         let record = self.incident(caller, id).await?;
         let evidence = self.proofs(caller, &record).await?;
         let events = self.account(caller).events(id).await?;
-        let timeline: Vec<TimelineEntry> = events.iter().map(TimelineEntry::of).collect();
+        let mut timeline: Vec<TimelineEntry> = events.iter().map(TimelineEntry::of).collect();
+        for notice in self.account(caller).deliveries(id).await? {
+            if let Some(entry) = timeline.iter_mut().find(|entry| entry.sequence == notice.sequence) {
+                entry.notices.push(NoticeView::of(notice));
+            }
+        }
         let mut incident = self.incident_view(caller, record).await?;
         if let Some(acknowledged) = &mut incident.acknowledged {
             let event = timeline.iter().rfind(|entry| entry.kind == "incident.acknowledged");
@@ -243,13 +251,19 @@ impl Operations {
 
     /// Who acts, as people are told.
     async fn name_of(&self, caller: &Caller) -> Result<String, OperationError> {
-        Ok(caller.actor.to_string())
+        let name = match caller.actor {
+            Actor::User(id) => self.store.people().user(id).await?.map(|user| user.name),
+            Actor::Token(id) => {
+                let tokens = self.account(caller).tokens().await?;
+                tokens.into_iter().find(|token| token.id == id).map(|token| token.name)
+            }
+            Actor::Host(_) => Some("the server's command line".to_owned()),
+        };
+        Ok(name.filter(|name| !name.is_empty()).unwrap_or_else(|| caller.actor.to_string()))
     }
 
     async fn incident(&self, caller: &Caller, id: IncidentId) -> Result<IncidentRecord, OperationError> {
-        let filter = IncidentFilter { limit: usize::MAX >> 1, ..IncidentFilter::default() };
-        let all = self.account(caller).incidents(filter).await?;
-        all.into_iter().find(|one| one.id == id).ok_or_else(|| not_found("incident", id))
+        self.account(caller).incident(id).await?.ok_or_else(|| not_found("incident", id))
     }
 
     async fn incident_page(
@@ -257,23 +271,20 @@ impl Operations {
         caller: &Caller,
         query: &IncidentQuery,
     ) -> Result<Page<IncidentRecord>, OperationError> {
-        let after = query.paging.numbers::<1>()?;
+        let limit = query.paging.size();
         let filter = IncidentFilter {
             monitor: query.monitor,
             open: query.open == Some(true),
+            closed: query.open == Some(false),
+            acknowledged: query.acknowledged,
+            severity: query.severity,
+            codes: query.codes.clone(),
+            after: query.paging.after.as_deref().map(place).transpose()?,
             window: query.window,
-            limit: usize::MAX >> 1,
-            ..IncidentFilter::default()
+            limit: limit + 1,
         };
-        let mut all = self.account(caller).incidents(filter).await?;
-        all.retain(|one| {
-            query.open.is_none_or(|open| one.ended_at.is_none() == open)
-                && query.severity.is_none_or(|severity| one.severity == severity)
-                && query.acknowledged.is_none_or(|wanted| one.acknowledged.is_some() == wanted)
-                && (query.codes.is_empty() || query.codes.contains(&one.code))
-                && after.is_none_or(|[after]| one.started_at.0 < after)
-        });
-        Ok(Page::cut(all, query.paging.size(), |last| last.started_at.0.to_string()))
+        let found = self.account(caller).incidents(filter).await?;
+        Ok(Page::cut(found, limit, |last| format!("{}.{}", last.started_at.0, last.id)))
     }
 
     async fn incident_view(
@@ -338,7 +349,7 @@ impl Operations {
             found.extend(last);
         }
         let places = self.places().await?;
-        let view = |proof: quaywatch_store::records::EvidenceRecord| {
+        let view = |proof: EvidenceRecord| {
             let location = places.name(proof.location);
             let detail = EvidenceWords::of(&location, proof.slot, proof.code, &proof.evidence).detail;
             ProofView { location, at: proof.slot, code: proof.code, evidence: proof.evidence, detail }
@@ -392,6 +403,21 @@ impl IncidentView {
     }
 }
 
+impl NoticeView {
+    fn of(record: DeliveryRecord) -> Self {
+        let state = match record.state {
+            DeliveryState::Queued => "queued",
+            DeliveryState::Sent => "sent",
+            DeliveryState::Dead => "dead",
+        };
+        let (at, class, answer) = match record.last {
+            Some(last) => (Some(last.at), Some(last.class), Some(last.answer)),
+            None => (None, None, None),
+        };
+        Self { channel: record.channel, state, attempts: record.attempts, at, class, answer }
+    }
+}
+
 impl TimelineEntry {
     fn of(event: &EventRecord) -> Self {
         let notice = Notice::from_snapshot(&event.snapshot).ok();
@@ -406,6 +432,13 @@ impl TimelineEntry {
             notices: Vec::new(),
         }
     }
+}
+
+/// The place behind an incident, as a cursor says it.
+fn place(cursor: &str) -> Result<(Timestamp, IncidentId), OperationError> {
+    let (at, id) = cursor.split_once('.').ok_or_else(bad_cursor)?;
+    let at = at.parse().map_err(|_| bad_cursor())?;
+    Ok((Timestamp(at), id.parse().map_err(|_| bad_cursor())?))
 }
 
 fn act(error: ActError, id: IncidentId) -> OperationError {

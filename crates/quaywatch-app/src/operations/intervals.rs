@@ -4,14 +4,14 @@
 use quaywatch_core::access::{Level, Policy, Resource};
 use quaywatch_core::judge::Status;
 use quaywatch_core::{ErrorCode, IncidentId, MonitorId, Timestamp, reason};
-use quaywatch_store::records::{Interval, Window};
+use quaywatch_store::records::{Interval, IntervalFilter, Window};
 
 use super::page::{Page, Paging};
 use super::past::{self, Unseen};
 use super::{OperationError, Operations};
 use crate::caller::Caller;
 
-/// Which intervals are wanted, oldest first.
+/// Which intervals are wanted, those that began last first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IntervalQuery {
     /// Only of this monitor; without it blind time is left out, since it is the same for all.
@@ -46,7 +46,7 @@ pub struct IntervalView {
 }
 
 impl Operations {
-    /// When monitors were not up, oldest first.
+    /// When monitors were not up, those that began last first.
     ///
     /// # Errors
     /// Where the caller may not, there is no such monitor, or window or cursor are none.
@@ -68,7 +68,8 @@ impl Operations {
         let blind = watched.blind(window).await?;
         let mut all = merge(monitor, &rows, &blind);
         all.retain(|row| query.statuses.is_empty() || query.statuses.contains(&row.status));
-        all.retain(|row| after.is_none_or(|after| [row.from.0, row.monitor.0] > after));
+        all.retain(|row| after.is_none_or(|after| [row.from.0, row.monitor.0] < after));
+        all.reverse();
         Ok(Page::cut(all, limit, cursor))
     }
 
@@ -78,8 +79,16 @@ impl Operations {
         query: &IntervalQuery,
         window: Window,
     ) -> Result<Page<IntervalView>, OperationError> {
-        let _ = (caller, query, window);
-        Err(super::refuse::not_built())
+        let limit = query.paging.size();
+        let filter = IntervalFilter {
+            monitor: None,
+            window: Some(window),
+            statuses: query.statuses.clone(),
+            after: query.paging.numbers::<2>()?.map(|[from, id]| (Timestamp(from), MonitorId(id))),
+            limit: limit + 1,
+        };
+        let rows = self.account(caller).account_intervals(filter).await?;
+        Ok(Page::cut(rows.iter().map(IntervalView::of).collect(), limit, cursor))
     }
 }
 

@@ -9,10 +9,15 @@ use quaywatch_core::access::{Access, Role};
 use quaywatch_core::doc::{Node, Path, Problems};
 use quaywatch_core::spec::{Context, Defaults};
 use quaywatch_core::{
-    AccountId, CheckResult, Clock, Epoch, ErrorCode, LocationId, MonitorId, MonitorSpec, ResultFlags,
+    AccountId, CheckResult, Clock, Epoch, ErrorCode, Job, LocationId, MonitorId, MonitorSpec, ResultFlags,
     ShardId, Timestamp, UserId,
 };
-use quaywatch_store::records::{ChangeSet, Fence, Owner, ResourceChange, Retention, ShardStep};
+use quaywatch_engine::{Checks, Engine, EngineConfig, EngineSink, Parts};
+use quaywatch_notify::notice::ServerWords;
+use quaywatch_runner::{Batch, Sink as _};
+use quaywatch_store::records::{
+    ChangeSet, ChannelRecord, Fence, Owner, ResourceChange, Retention, ShardStep,
+};
 use quaywatch_store::{ShardStore, SqliteStore, Store};
 use quaywatch_testkit::clock::ManualClock;
 
@@ -33,7 +38,7 @@ pub(crate) struct Kit {
     pub(crate) store: Arc<SqliteStore>,
     pub(crate) clock: Arc<ManualClock>,
     fences: Vec<Fence>,
-    _directory: tempfile::TempDir,
+    pub(crate) directory: tempfile::TempDir,
 }
 
 impl Kit {
@@ -55,7 +60,7 @@ impl Kit {
             fences.push(store.system().claim(shard).await.expect("a fence"));
         }
         store.system().declare_locations(config.locations.clone()).await.expect("declared");
-        Self { operations, store, clock, fences, _directory: directory }
+        Self { operations, store, clock, fences, directory }
     }
 
     /// A monitor as its fields in JSON say.
@@ -71,8 +76,8 @@ impl Kit {
         let name = spec.name.clone();
         let put = ResourceChange::PutMonitor { key: name.clone(), name, spec: spec.to_canonical() };
         let set = ChangeSet { owner: Owner::Api, actor: "test".into(), changes: vec![put], accepted: None };
-        let applied = self.store.account(account).apply(set, self.clock.now()).await.expect("applied");
-        applied.monitors[0].id
+        let turn = self.operations.changes.turn().await;
+        turn.apply(account, set, self.clock.now()).await.expect("applied").monitors[0].id
     }
 
     /// A monitor of account 1 that is checked each minute.
@@ -120,6 +125,72 @@ impl Kit {
         }
         while system.retain(retention, now).await.expect("retained").more {}
     }
+}
+
+/// An engine on the store of a kit, and whoever hands it results in place of a runner. Its shards are the engine's from
+/// then on: [`Kit::commit`] is refused.
+pub(crate) struct Watching {
+    pub(crate) engine: Arc<Engine>,
+    sink: EngineSink,
+    clock: Arc<ManualClock>,
+    ticking: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.ticking.abort();
+    }
+}
+
+impl Kit {
+    /// Starts an engine that follows what operations change. Nothing is delivered.
+    pub(crate) async fn watch(&self) -> Watching {
+        let server = ServerWords { name: "watch-1".into(), version: "0".into() };
+        let (store, clock): (Arc<dyn Store>, Arc<dyn Clock>) = (self.store.clone(), self.clock.clone());
+        let channels = Arc::new(|_: &ChannelRecord| Err("nothing is delivered here".to_owned()));
+        let mut sink = None;
+        let engine = Engine::start(EngineConfig::new(server, 7), Parts { store, clock, channels }, |to| {
+            sink = Some(to);
+            Ok::<_, std::convert::Infallible>(NoChecks)
+        });
+        let engine = Arc::new(engine.await.expect("the engine starts"));
+        self.operations.attach(Arc::clone(&engine));
+        // The engine leaves some time between two commits: for it, time must pass.
+        let clock = self.clock.clone();
+        let ticking = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                clock.advance(Duration::from_millis(10));
+            }
+        });
+        Watching { ticking, engine, sink: sink.expect("a runner was asked for"), clock: self.clock.clone() }
+    }
+}
+
+impl Watching {
+    /// A second later, one result; judged and durable when this returns.
+    pub(crate) async fn check(&mut self, monitor: MonitorId, code: ErrorCode) -> Timestamp {
+        self.clock.advance(Duration::from_secs(1));
+        let slot = self.clock.now();
+        let result = if code == ErrorCode::Ok { ok(monitor, slot, 900) } else { failed(monitor, slot, code) };
+        let batch = Batch { location: LocationId::LOCAL, at: slot, results: vec![result], sight: Vec::new() };
+        self.sink.deliver(batch);
+        self.engine.flush().await;
+        slot
+    }
+}
+
+/// Checks nothing.
+struct NoChecks;
+
+impl Checks for NoChecks {
+    fn upsert(&self, _: Vec<Job>) {}
+
+    fn remove(&self, _: Vec<MonitorId>) {}
+
+    fn recheck(&self, _: Vec<(MonitorId, Timestamp)>) {}
+
+    fn check_now(&self, _: MonitorId) {}
 }
 
 /// Somebody with a role in an account.

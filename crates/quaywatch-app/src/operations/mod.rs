@@ -28,6 +28,8 @@ pub mod replays;
 pub mod results;
 pub(crate) mod sealed;
 pub mod transitions;
+#[cfg(test)]
+mod transitions_tests;
 pub mod uptime;
 
 // What is watched.

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use quaywatch_core::AccountId;
 use quaywatch_notify::registry::{Form, Kind};
+use quaywatch_store::Sealer;
 use serde_json::{Map, Value};
 
 use super::OperationError;
@@ -21,6 +22,16 @@ pub(crate) trait Vault: Send + Sync {
     fn seal(&self, place: &str, clear: &[u8]) -> Result<Vec<u8>, String>;
     /// What was sealed. The error is for people, and names the remedy.
     fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, String>;
+}
+
+impl Vault for Sealer {
+    fn seal(&self, place: &str, clear: &[u8]) -> Result<Vec<u8>, String> {
+        Self::seal(self, place, clear).map_err(|error| error.to_string())
+    }
+
+    fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, String> {
+        Self::open(self, place, sealed).map(|clear| clear.to_vec()).map_err(|error| error.to_string())
+    }
 }
 
 /// Settings as they may be stored.

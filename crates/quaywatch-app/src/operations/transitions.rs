@@ -11,6 +11,7 @@ use std::time::Duration;
 use quaywatch_core::access::{Level, Policy, Resource};
 use quaywatch_core::judge::Status;
 use quaywatch_core::{AccountId, ErrorCode, IncidentId, MonitorId, Timestamp};
+use quaywatch_store::records::TransitionRecord;
 use quaywatch_store::{AccountStore, StoreError};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
@@ -19,7 +20,7 @@ use super::{OperationError, Operations};
 use crate::caller::Caller;
 
 /// Transitions that wait for a follower; one that is further behind ends and begins again by its number.
-const BEHIND: usize = 1_024;
+pub(super) const BEHIND: usize = if cfg!(test) { 16 } else { 1_024 };
 /// Transitions that are read at once.
 const PIECE: usize = 500;
 /// Followers of one account: each is a connection that stays.
@@ -150,7 +151,7 @@ impl Operations {
         caller.require(LOOK)?;
         let store = self.account(caller);
         // Before the place is taken: whatever comes in between is read again from the store.
-        let newest = newest(&*store).await?;
+        let newest = store.newest_transition().await?;
         let wake = self.engine().map(|engine| engine.transitions());
         let (live, place) = self.followers.join(caller.account, newest, &store, wake)?;
         let replay_to = place.from;
@@ -293,11 +294,12 @@ async fn feed(
 }
 
 async fn page(store: &dyn AccountStore, after: u64, limit: usize) -> Result<Vec<TransitionView>, StoreError> {
-    let _ = (store, after, limit);
-    Ok(Vec::new())
+    Ok(store.transitions(after, limit).await?.into_iter().map(TransitionView::from).collect())
 }
 
-async fn newest(store: &dyn AccountStore) -> Result<u64, StoreError> {
-    let _ = store;
-    Ok(0)
+impl From<TransitionRecord> for TransitionView {
+    fn from(record: TransitionRecord) -> Self {
+        let TransitionRecord { id, monitor, at, status, code, incident } = record;
+        Self { id, monitor, at, status, code, incident }
+    }
 }

@@ -17,13 +17,14 @@ use std::sync::Arc;
 use quaywatch_core::{AccountId, Clock};
 use quaywatch_net::SystemClock;
 use quaywatch_store::records::{Applied, ChangeSet};
-use quaywatch_store::{SqliteStore, Store, StoreError};
+use quaywatch_store::{Sealer, SqliteStore, Store, StoreError};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config, LogFormat, Look};
 use crate::observe::{ConfigState, EngineSource, Observatory, RunnerSource, StoreSource};
 use crate::operations::Operations;
+use crate::operations::sealed::Vault;
 use crate::operations::changes::Turn;
 use crate::operations::settings::Settings;
 use choose::{Choice, File, Refused};
@@ -58,6 +59,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The key of sealed secrets cannot be had.
+    #[error("{0}")]
+    Key(String),
     /// The listener's address cannot be had.
     #[error("{0}")]
     Listen(String),
@@ -117,6 +121,8 @@ impl Server {
         };
         let listen = options.listen.or(choice.config.server.listen).unwrap_or(DEFAULT_LISTEN);
         let listener = bind(listen).await.map_err(StartError::Listen)?;
+        let sealer = Sealer::open_or_create(&data_dir).map_err(|error| StartError::Key(error.to_string()))?;
+        let vault: Arc<dyn Vault> = Arc::new(sealer);
         if let Some(told) = &choice.told {
             told.log();
         }
@@ -127,7 +133,8 @@ impl Server {
         let (file, parts) = (options.config.clone(), Mutex::new(None));
         let server = Self { file, watch, store, clock, observatory, operations, parts };
         server.take(&choice).await?;
-        let parts = Parts::start(&choice.config, &options, &server.store, &server.clock).await?;
+        let parts = Parts::start(&choice.config, &options, &server.store, &server.clock, vault).await?;
+        server.operations.attach_delivery(parts.delivery());
         server.operations.attach(parts.engine());
         server.operations.attach_net(parts.net());
         server.observatory.add(Arc::new(EngineSource(parts.engine_stats())));
@@ -215,6 +222,7 @@ impl Server {
 
     /// Ends checks, writes what was judged, and closes the store.
     pub async fn shutdown(&self) {
+        self.operations.followers.close();
         self.operations.changes.close().await;
         if let Some(parts) = self.parts.lock().await.take() {
             parts.shutdown().await;

@@ -16,6 +16,8 @@ use tokio::task::JoinHandle;
 
 use super::{Options, StartError, channels, names};
 use crate::config::Config;
+use crate::operations::delivery::Delivery;
+use crate::operations::sealed::Vault;
 use crate::observe::{BulkSource, Monitors, Observatory, ResolverSource};
 
 /// Descriptors that checks may not take: database, listener (1,024 connections and some that are turned away),
@@ -28,6 +30,8 @@ pub(super) struct Parts {
     runner: Runner,
     resolver: Resolver,
     net: NetParts,
+    /// How operations reach channels.
+    delivery: Delivery,
     /// What channels may dial.
     egress: channels::InForce,
     names: JoinHandle<()>,
@@ -40,6 +44,7 @@ impl Parts {
         options: &Options,
         store: &Arc<dyn Store>,
         clock: &Arc<dyn Clock>,
+        vault: Arc<dyn Vault>,
     ) -> Result<Self, StartError> {
         let net = net_parts(config, clock)?;
         let resolver = net.resolver.clone();
@@ -47,18 +52,18 @@ impl Parts {
         let egress: channels::InForce = Arc::new(RwLock::new(net.egress.clone()));
         let roots = tls::client_config(tls::roots());
         let client = HttpClient::new(dialler, roots, Arc::clone(clock));
-        let parts = quaywatch_engine::Parts {
-            store: Arc::clone(store),
-            clock: Arc::clone(clock),
-            channels: channels::factory(
-                client,
-                Arc::clone(&egress),
-                Arc::clone(clock),
-                directory(config),
-                None,
-            ),
-        };
+        let factory = channels::factory(
+            client,
+            Arc::clone(&egress),
+            Arc::clone(clock),
+            directory(config),
+            Some(Arc::clone(&vault)),
+        );
         let settings = engine_config(config, store).await?;
+        let delivery =
+            Delivery { factory: Arc::clone(&factory), server: settings.server.clone(), vault: Some(vault) };
+        let parts =
+            quaywatch_engine::Parts { store: Arc::clone(store), clock: Arc::clone(clock), channels: factory };
         let runner_config = runner_config(config, options);
         let mut started = None;
         let engine = Engine::start(settings, parts, |sink| {
@@ -78,7 +83,7 @@ impl Parts {
         let runner = started.expect("an engine that started has started its runner");
         let engine = Arc::new(engine);
         let names = tokio::spawn(names::watch(resolver.clone(), Arc::clone(&engine), Arc::clone(clock)));
-        Ok(Self { engine, runner, resolver, net, egress, names })
+        Ok(Self { engine, runner, resolver, net, delivery, egress, names })
     }
 
     /// What may be dialled from now on: by checks at once, by channels when they are made anew.
@@ -101,6 +106,10 @@ impl Parts {
         observatory.show_monitors(Monitors::new(self.engine.surveyor(), config.server.monitor_series));
         observatory.add(Arc::new(BulkSource(self.runner.bulk_stats())));
         observatory.add(Arc::new(ResolverSource(self.resolver.clone())));
+    }
+
+    pub(super) fn delivery(&self) -> Delivery {
+        self.delivery.clone()
     }
 
     pub(super) fn engine(&self) -> Arc<Engine> {

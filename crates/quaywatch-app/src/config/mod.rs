@@ -16,6 +16,7 @@ mod render;
 mod secrets;
 mod server;
 pub mod settings;
+pub mod sign_in;
 mod write;
 mod yaml;
 

@@ -6,7 +6,9 @@ use quaywatch_core::ports::{PRESETS, SERVICES, SETS};
 use quaywatch_core::spec::fields::FIELDS;
 use quaywatch_notify::registry::{Form, KINDS};
 
-use super::settings::{CHANNEL, EGRESS, METRICS, RETENTION, SERVER, Setting, TARGET_BUDGET, TOP};
+use super::settings::{
+    CHANNEL, EGRESS, METRICS, OIDC, PLAN, RETENTION, SERVER, SESSIONS, Setting, TARGET_BUDGET, TOP,
+};
 
 /// Docs that are written whole: file name under `docs/` and text.
 #[must_use]
@@ -42,6 +44,9 @@ fn table(name: &str) -> Option<String> {
         "egress" => settings(EGRESS),
         "metrics" => settings(METRICS),
         "target_budget" => settings(TARGET_BUDGET),
+        "sessions" => settings(SESSIONS),
+        "oidc" => settings(OIDC),
+        "plan" => settings(PLAN),
         "channel" => settings(CHANNEL),
         kind => channel(kind.strip_prefix("channel ")?)?,
     })

@@ -14,6 +14,7 @@ use quaywatch_store::records::Retention;
 use super::plans::Plans;
 use super::secrets::{Sources, is_reference};
 use super::settings::{EGRESS, METRICS, RETENTION, SERVER, TARGET_BUDGET, section};
+use super::sign_in::SignIn;
 
 /// `server:`, defaults filled in where the file alone decides; what flags and environment may override stays open.
 #[derive(Debug, Clone)]
@@ -26,6 +27,10 @@ pub struct Server {
     pub accounts: Accounts,
     /// The beginning of every link, without a slash at the end.
     pub public_url: Option<String>,
+    /// Whose word about the client's address is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Requests that one caller may make.
+    pub requests_per_second: u32,
     /// What notices call this server.
     pub name: Option<String>,
     /// How to log.
@@ -42,6 +47,8 @@ pub struct Server {
     pub monitor_series: usize,
     /// What `/metrics` asks for off loopback.
     pub metrics_token: Option<Secret<String>>,
+    /// How people sign in.
+    pub sign_in: SignIn,
     /// Connections a second to one address and port.
     pub target_per_port: u32,
     /// Connections a second to one address.
@@ -67,6 +74,8 @@ impl Default for Server {
             data_dir: None,
             accounts: Accounts::Single,
             public_url: None,
+            trusted_proxies: Vec::new(),
+            requests_per_second: 100,
             name: None,
             log_format: None,
             log_level: None,
@@ -75,6 +84,7 @@ impl Default for Server {
             egress: EgressPolicy::default(),
             monitor_series: 1_000,
             metrics_token: None,
+            sign_in: SignIn::default(),
             target_per_port: 20,
             target_per_address: 100,
             plans: Plans::default(),
@@ -100,6 +110,12 @@ impl Server {
                 server.accounts = at.word(p, &words).unwrap_or_default();
             }
             "public_url" => server.public_url = public_url(at, p),
+            "trusted_proxies" => server.trusted_proxies = networks(at, p),
+            "requests_per_second" => {
+                if let Some(number) = count(at, p, 1, 1_000_000) {
+                    server.requests_per_second = number;
+                }
+            }
             "name" => server.name = at.line(p, 100),
             "log_format" => {
                 server.log_format = at.word(p, &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
@@ -114,6 +130,8 @@ impl Server {
             }),
             "metrics" => server.metrics(at, sources, p),
             "target_budget" => server.target_budget(at, p),
+            "sessions" => server.sign_in.sessions(at, p),
+            "oidc" => server.sign_in.oidc(at, sources, p),
             "plans" => server.plans.read(at, p),
             "default_plan" => {}
             other => unreachable!("`{other}` is in the table but nobody reads it"),

@@ -73,6 +73,18 @@ pub const SERVER: &[Setting] = &[
         "none",
         "Where people reach this server: the beginning of every link in a notice.",
     ),
+    setting(
+        "trusted_proxies",
+        "list of networks",
+        "none",
+        "Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: the proxies before this server.",
+    ),
+    setting(
+        "requests_per_second",
+        "number",
+        "`100`",
+        "Requests to API and pages that one caller may make; ten times as many at once. Changes at a restart.",
+    ),
     setting("name", "text", "the machine's name", "What notices call this server."),
     setting("log_format", "word", "`text`", "`text` or `json`."),
     setting("log_level", "word", "`info`", "`error`, `warn`, `info`, `debug` or `trace`."),
@@ -86,6 +98,13 @@ pub const SERVER: &[Setting] = &[
     setting("egress", "mapping", "", "Which addresses may be dialled."),
     setting("metrics", "mapping", "", "What `/metrics` shows and to whom."),
     setting("target_budget", "mapping", "", "How often one target may be dialled."),
+    setting("sessions", "mapping", "", "How long people stay signed in."),
+    setting(
+        "oidc",
+        "mapping of providers by name",
+        "none",
+        "Who else may say who somebody is (OpenID Connect).",
+    ),
     setting("plans", "mapping of plans by name", "none", "What accounts may have."),
     setting(
         "default_plan",
@@ -104,6 +123,31 @@ pub const PLAN: &[Setting] = &[
     setting("retention", "duration", "the server's", "How far back raw results are shown."),
     setting("status_pages", "number", "no limit", "Status pages."),
     setting("accounts", "list of accounts", "none", "Who has this plan, by name."),
+];
+
+/// `server.sessions:`
+pub const SESSIONS: &[Setting] = &[
+    setting("idle", "duration", "`14 days`", "A session that is not used for this long has ended."),
+    setting("absolute", "duration", "`90 days`", "A session ends after this, however much it is used."),
+];
+
+/// One provider under `server.oidc:`
+pub const OIDC: &[Setting] = &[
+    setting("issuer", "web address", "required", "As it stands in the provider's discovery document."),
+    setting("client_id", "text", "required", "What the provider calls this server."),
+    setting(
+        "client_secret",
+        "reference to a secret",
+        "none",
+        "The secret that the provider gave this server.",
+    ),
+    setting(
+        "new_members",
+        "word",
+        "refused",
+        "What people become in the first account who are not known yet: `viewer`, `responder`, `editor` or `admin`.",
+    ),
+    setting("domains", "list of domains", "all", "Only verified addresses of these: `[example.com]`."),
 ];
 
 /// `server.retention:`

@@ -1,12 +1,17 @@
 //! The first start: a server without people prints a link that makes its first owner. It works once and for a day, and
 //! each start without people makes a new one. There is never a password that somebody else knows.
 
-use quaywatch_core::Secret;
+use std::time::Duration;
 
+use quaywatch_core::{AccountId, Secret};
+use quaywatch_store::StoreError;
+use quaywatch_store::records::{NewUser, SecretHash};
+
+use super::bearer::{self, BearerKind};
+use super::password;
 use super::sign_in::NewSession;
-use super::{Identity, Origin};
+use super::{Identity, Origin, check_email, check_name, newcomer, not_recognised};
 use crate::operations::OperationError;
-use crate::operations::refuse::not_built;
 
 /// Who takes a new server into their hands.
 #[derive(Debug, Clone)]
@@ -27,7 +32,7 @@ impl Identity {
     /// # Errors
     /// Those of the store.
     pub async fn is_new(&self) -> Result<bool, OperationError> {
-        Err(not_built())
+        Ok(self.people().count_users().await? == 0)
     }
 
     /// A key for the set-up link, where nobody is here yet; those made before no longer work.
@@ -35,7 +40,13 @@ impl Identity {
     /// # Errors
     /// Those of the store.
     pub async fn new_setup_key(&self) -> Result<Option<Secret<String>>, OperationError> {
-        Err(not_built())
+        if !self.is_new().await? {
+            return Ok(None);
+        }
+        let minted = bearer::mint(BearerKind::SetupKey, bearer::random());
+        let now = self.now();
+        self.people().put_setup_key(SecretHash(minted.hash), now + LIFETIME, now).await?;
+        Ok(Some(minted.text))
     }
 
     /// Whether the link still works, for the page behind it.
@@ -43,8 +54,10 @@ impl Identity {
     /// # Errors
     /// [`OperationError::NotRecognised`] where it does not.
     pub async fn check_setup_key(&self, key: &str, origin: &Origin) -> Result<(), OperationError> {
-        let _ = (key, origin);
-        Err(not_built())
+        self.0.throttle.address(origin.address)?;
+        let hash = bearer::read(BearerKind::SetupKey, key).map(SecretHash).map_err(|_| ended())?;
+        let opens = self.people().setup_key_opens(hash, self.now()).await?;
+        if opens && self.is_new().await? { Ok(()) } else { Err(ended()) }
     }
 
     /// Makes the first owner of the account `default`, and signs them in.
@@ -52,7 +65,32 @@ impl Identity {
     /// # Errors
     /// [`OperationError::NotRecognised`], [`OperationError::Invalid`].
     pub async fn set_up(&self, first: FirstOwner, origin: &Origin) -> Result<NewSession, OperationError> {
-        let _ = (first, origin);
-        Err(not_built())
+        self.check_setup_key(&first.key, origin).await?;
+        let email = check_email("email", &first.email)?;
+        let name = check_name("name", &first.name)?;
+        password::check_new("password", &first.password, &email, &name)?;
+        let password_hash = Some(self.0.passwords.hash(&first.password).await?);
+        let new = NewUser { email, name, password_hash };
+        let hash = SecretHash(bearer::hash(&first.key));
+        let made = self.people().set_up(hash, new, newcomer(None, origin), self.now()).await;
+        let user = made.map_err(|error| match error {
+            StoreError::Missing(_) | StoreError::Conflict(_) => ended(),
+            other => other.into(),
+        })?;
+        self.begin_session(user.id, Some(AccountId::DEFAULT), origin).await
     }
+}
+
+/// The link works this long.
+const LIFETIME: Duration = Duration::from_secs(86_400);
+
+/// Where the page behind the link is.
+#[must_use]
+pub fn path_of(key: &Secret<String>) -> String {
+    format!("/setup?key={}", key.reveal())
+}
+
+fn ended() -> OperationError {
+    let message = "the set-up link was used or has expired: start the server again for a new one, or run `quaywatch user add`";
+    not_recognised("setup_ended", message)
 }

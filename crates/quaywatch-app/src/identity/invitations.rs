@@ -1,14 +1,24 @@
 //! Invitations: a link, for seven days and for one person, into an account with a role; on a server of many owners also
 //! into an account of one's own.
 
-use quaywatch_core::access::Role;
-use quaywatch_core::{Secret, Timestamp};
+use std::time::Duration;
 
-use super::sign_in::NewSession;
-use super::{Identity, Origin};
+use quaywatch_core::access::{Level, Policy, Resource, Role};
+use quaywatch_core::egress::Accounts;
+use quaywatch_core::{AccountId, Secret, Timestamp};
+use quaywatch_store::StoreError;
+use quaywatch_store::records::{
+    InvitationRecord, NewInvitation as InvitationToKeep, NewUser, SecretHash, UserRecord,
+};
+
+use super::bearer::{self, BearerKind};
+use super::members::{MANAGE, require_role};
+use super::password;
+use super::sign_in::{Credentials, Factor, NewSession};
+use super::{Identity, Origin, author, check_email, check_name, newcomer, not_recognised};
 use crate::caller::Caller;
 use crate::operations::OperationError;
-use crate::operations::refuse::not_built;
+use crate::operations::refuse::{invalid, not_found};
 
 /// Who is invited, and into what.
 #[derive(Debug, Clone)]
@@ -90,8 +100,15 @@ impl Identity {
     /// # Errors
     /// [`OperationError::Denied`].
     pub async fn list_invitations(&self, caller: &Caller) -> Result<Vec<InvitationView>, OperationError> {
-        let _ = caller;
-        Err(not_built())
+        caller.require(MANAGE)?;
+        let now = self.now();
+        let mut waiting = self.account(caller).invitations().await?;
+        if self.may_invite_to_own_account(caller) {
+            waiting.extend(self.people().own_account_invitations().await?);
+        }
+        waiting.retain(|invitation| now < invitation.expires_at && invitation.used_at.is_none());
+        waiting.sort_by_key(|invitation| std::cmp::Reverse(invitation.id));
+        Ok(waiting.iter().map(shown).collect())
     }
 
     /// Invites somebody. Nobody invites into more than they are.
@@ -103,8 +120,29 @@ impl Identity {
         caller: &Caller,
         new: NewInvitation,
     ) -> Result<CreatedInvitation, OperationError> {
-        let _ = (caller, new);
-        Err(not_built())
+        caller.require(MANAGE)?;
+        let email = check_email("email", &new.email)?;
+        let role = match new.into {
+            Into::Account(role) => role,
+            Into::OwnAccount => Role::Owner,
+        };
+        let minted = bearer::mint(BearerKind::Invitation, bearer::random());
+        let now = self.now();
+        let kept =
+            InvitationToKeep { email, role, hash: SecretHash(minted.hash), expires_at: now + LIFETIME };
+        let invitation = match new.into {
+            Into::Account(role) => {
+                require_role(caller, role)?;
+                self.refuse_members(caller, &kept.email).await?;
+                self.account(caller).create_invitation(kept, author(caller), now).await?
+            }
+            Into::OwnAccount => {
+                self.require_own_accounts(caller)?;
+                self.people().invite_to_own_account(caller.account, kept, author(caller), now).await?
+            }
+        };
+        let link = self.link(&path_of(&minted.text));
+        Ok(CreatedInvitation { link, secret: minted.text, invitation: shown(&invitation) })
     }
 
     /// Takes an invitation back.
@@ -112,8 +150,16 @@ impl Identity {
     /// # Errors
     /// [`OperationError::NotFound`].
     pub async fn revoke_invitation(&self, caller: &Caller, id: i64) -> Result<(), OperationError> {
-        let _ = (caller, id);
-        Err(not_built())
+        caller.require(MANAGE)?;
+        let (now, author) = (self.now(), author(caller));
+        let mut revoked = self.account(caller).revoke_invitation(id, author.clone(), now).await;
+        if matches!(revoked, Err(StoreError::Missing(_))) && self.may_invite_to_own_account(caller) {
+            revoked = self.people().revoke_own_account_invitation(caller.account, id, author, now).await;
+        }
+        revoked.map_err(|error| match error {
+            StoreError::Missing(_) => not_found("invitation", id),
+            other => other.into(),
+        })
     }
 
     /// What a link offers, for whoever holds it.
@@ -121,8 +167,17 @@ impl Identity {
     /// # Errors
     /// [`OperationError::NotRecognised`] where it has ended or was used.
     pub async fn read_offer(&self, secret: &str, origin: &Origin) -> Result<Offer, OperationError> {
-        let _ = (secret, origin);
-        Err(not_built())
+        self.0.throttle.address(origin.address)?;
+        let (_, invitation) = self.waiting(secret).await?;
+        let known = self.people().user_by_email(&invitation.email).await?.is_some();
+        let account = match invitation.account {
+            None => None,
+            Some(id) => {
+                let accounts = self.0.store.system().accounts().await?;
+                accounts.into_iter().find(|account| account.id == id).map(|account| account.name)
+            }
+        };
+        Ok(Offer { email: invitation.email, account, role: invitation.role, known })
     }
 
     /// Says yes, and signs in.
@@ -134,7 +189,134 @@ impl Identity {
         yes: Acceptance,
         origin: &Origin,
     ) -> Result<NewSession, OperationError> {
-        let _ = (yes, origin);
-        Err(not_built())
+        self.0.throttle.address(origin.address)?;
+        let (hash, invitation) = self.waiting(&yes.secret).await?;
+        let own_account = match (invitation.account, &yes.account_name) {
+            (Some(_), _) => None,
+            (None, Some(name)) => Some(check_name("account_name", name)?),
+            (None, None) => {
+                let message = "`account_name` is missing";
+                return Err(invalid(
+                    "account_name",
+                    "missing",
+                    message,
+                    "say what your account shall be called",
+                ));
+            }
+        };
+        let known = self.people().user_by_email(&invitation.email).await?;
+        let (user, account) = match known {
+            Some(_) => {
+                let user = self.prove_invited(&invitation, &yes, origin).await?;
+                let author = newcomer(Some(user.id), origin);
+                let joined =
+                    self.people().accept_invitation(hash, user.id, own_account, author, self.now()).await;
+                (user.id, joined.map_err(unaccepted)?)
+            }
+            None => {
+                let name = check_name("name", &yes.name)?;
+                password::check_new("password", &yes.password, &invitation.email, &name)?;
+                let password_hash = Some(self.0.passwords.hash(&yes.password).await?);
+                let new = NewUser { email: invitation.email.clone(), name, password_hash };
+                let author = newcomer(None, origin);
+                let joined =
+                    self.people().join_by_invitation(hash, new, own_account, author, self.now()).await;
+                let (user, account) = joined.map_err(unaccepted)?;
+                (user.id, account)
+            }
+        };
+        self.begin_session(user, Some(account.id), origin).await
+    }
+
+    /// Those who are known prove that the invitation has reached them and nobody else.
+    async fn prove_invited(
+        &self,
+        invitation: &InvitationRecord,
+        yes: &Acceptance,
+        origin: &Origin,
+    ) -> Result<UserRecord, OperationError> {
+        let credentials = Credentials {
+            email: invitation.email.clone(),
+            password: yes.password.clone(),
+            code: yes.code.clone(),
+            account: None,
+        };
+        let user = self.prove(&credentials, origin).await?;
+        match self.second_factor(&user, yes.code.as_deref()).await? {
+            Factor::Proved => Ok(user),
+            Factor::Needed => Err(not_recognised("code_needed", "send the code of your second factor too")),
+        }
+    }
+
+    /// The invitation behind a link, if it still waits.
+    async fn waiting(&self, secret: &str) -> Result<(SecretHash, InvitationRecord), OperationError> {
+        let hash = bearer::read(BearerKind::Invitation, secret).map(SecretHash).map_err(|_| ended())?;
+        let invitation = self.people().invitation(hash).await?;
+        let waits = |invitation: &InvitationRecord| {
+            invitation.used_at.is_none() && self.now() < invitation.expires_at
+        };
+        invitation.filter(waits).map(|invitation| (hash, invitation)).ok_or_else(ended)
+    }
+
+    async fn refuse_members(&self, caller: &Caller, email: &str) -> Result<(), OperationError> {
+        let members = self.account(caller).members().await?;
+        if members.iter().any(|member| member.user.email.to_lowercase() == email.to_lowercase()) {
+            let message = format!("{email} is a member already: change the role instead");
+            return Err(OperationError::Conflict { code: "already_member", message });
+        }
+        Ok(())
+    }
+
+    fn may_invite_to_own_account(&self, caller: &Caller) -> bool {
+        self.settings().accounts == Accounts::Multi
+            && caller.account == AccountId::DEFAULT
+            && caller.access.allows(OWN)
+    }
+
+    fn require_own_accounts(&self, caller: &Caller) -> Result<(), OperationError> {
+        if self.settings().accounts == Accounts::Single {
+            let message = "this server has one account: set `server.accounts: multi` for more".to_owned();
+            return Err(OperationError::Conflict { code: "single_account", message });
+        }
+        if self.may_invite_to_own_account(caller) { Ok(()) } else { Err(OperationError::Denied(OWN)) }
+    }
+}
+
+/// Long enough for a holiday week, short enough for a link in a mailbox.
+const LIFETIME: Duration = Duration::from_secs(7 * 86_400);
+const OWN: Policy = Policy::new(Resource::Account, Level::Own);
+
+/// Where the page behind the link is.
+#[must_use]
+pub fn path_of(secret: &Secret<String>) -> String {
+    format!("/invite/{}", secret.reveal())
+}
+
+fn ended() -> OperationError {
+    not_recognised(
+        "invitation_ended",
+        "the invitation was used, taken back or has expired: ask for a new one",
+    )
+}
+
+fn unaccepted(error: StoreError) -> OperationError {
+    match error {
+        StoreError::Missing(_) => ended(),
+        StoreError::Taken(_) => OperationError::Conflict {
+            code: "name_taken",
+            message: "an account is called so already: choose another name".to_owned(),
+        },
+        other => other.into(),
+    }
+}
+
+fn shown(invitation: &InvitationRecord) -> InvitationView {
+    InvitationView {
+        id: invitation.id,
+        email: invitation.email.clone(),
+        into: invitation.account.map_or(Into::OwnAccount, |_| Into::Account(invitation.role)),
+        invited_by: invitation.invited_by.clone(),
+        created_at: invitation.created_at,
+        expires_at: invitation.expires_at,
     }
 }

@@ -9,6 +9,7 @@ pub mod bearer;
 mod ceremonies;
 mod codes;
 pub mod first_start;
+pub mod host;
 pub mod invitations;
 pub mod members;
 #[cfg(feature = "oidc")]
@@ -24,13 +25,22 @@ mod throttle;
 pub mod tokens;
 
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use quaywatch_core::access::{Level, Policy, Resource};
 use quaywatch_core::egress::Accounts;
-use quaywatch_core::{Clock, Secret};
-use quaywatch_store::Store;
+use quaywatch_core::{Clock, Secret, Timestamp, UserId};
+use quaywatch_net::http::HttpClient;
+use quaywatch_store::records::Author;
+use quaywatch_store::{AccountStore, PeopleStore, Store};
 
+use crate::caller::{Actor, Caller};
+use crate::config::Config;
+use crate::config::sign_in::Provider;
+use crate::operations::OperationError;
+use crate::operations::refuse::invalid;
+use crate::operations::sealed::Vault;
 use password::Passwords;
 use throttle::Throttle;
 
@@ -50,8 +60,7 @@ pub struct Settings {
     /// A session ends after this, however much it is used.
     pub session_absolute: Duration,
     /// Who else may say who somebody is.
-    #[cfg(feature = "oidc")]
-    pub providers: Vec<oidc::Provider>,
+    pub providers: Vec<Provider>,
 }
 
 impl Default for Settings {
@@ -62,8 +71,22 @@ impl Default for Settings {
             accounts: Accounts::Single,
             session_idle: 14 * DAY,
             session_absolute: 90 * DAY,
-            #[cfg(feature = "oidc")]
             providers: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Those of a configuration.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let server = &config.server;
+        Self {
+            public_url: server.public_url.clone(),
+            accounts: server.accounts,
+            session_idle: server.sign_in.idle,
+            session_absolute: server.sign_in.absolute,
+            providers: server.sign_in.providers.clone(),
         }
     }
 }
@@ -87,6 +110,10 @@ struct Inner {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     settings: RwLock<Arc<Settings>>,
+    /// Seals what must be read back: the secrets of second factors.
+    vault: OnceLock<Arc<dyn Vault>>,
+    /// How providers are reached.
+    client: RwLock<Option<HttpClient>>,
     passwords: Passwords,
     throttle: Throttle,
     enrolments: ceremonies::Ceremonies<Secret<Vec<u8>>>,
@@ -111,6 +138,8 @@ impl Identity {
             store,
             clock,
             settings: RwLock::new(Arc::new(settings)),
+            vault: OnceLock::new(),
+            client: RwLock::new(None),
             passwords: Passwords::new(),
             enrolments: ceremonies::Ceremonies::default(),
             #[cfg(feature = "passkeys")]
@@ -125,7 +154,99 @@ impl Identity {
         *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
+    /// From now on providers are reached this way.
+    pub fn attach_client(&self, client: HttpClient) {
+        *self.0.client.write().unwrap_or_else(PoisonError::into_inner) = Some(client);
+    }
+
+    /// From now on second factors can be kept.
+    pub(crate) fn attach_vault(&self, vault: Arc<dyn Vault>) {
+        // Set once, by whoever wires the server: a second time changes nothing.
+        let _ = self.0.vault.set(vault);
+    }
+
     fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.0.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
+
+    fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    fn people(&self) -> Arc<dyn PeopleStore> {
+        self.0.store.people()
+    }
+
+    fn account(&self, caller: &Caller) -> Arc<dyn AccountStore> {
+        self.0.store.account(caller.account)
+    }
+
+    /// The link to a page of this server, where it knows how it is reached.
+    fn link(&self, path: &str) -> Option<Secret<String>> {
+        self.settings().public_url.as_ref().map(|url| Secret::new(format!("{url}{path}")))
+    }
 }
+
+/// The person behind a caller: a token and the host itself have no password, session or device.
+fn person(caller: &Caller) -> Result<UserId, OperationError> {
+    match caller.actor {
+        Actor::User(user) => Ok(user),
+        Actor::Token(_) | Actor::Host(_) => Err(OperationError::Denied(PERSON)),
+    }
+}
+
+/// What no token has.
+const PERSON: Policy = Policy::new(Resource::People, Level::Own);
+
+/// A caller, as the audit log names them.
+fn author(caller: &Caller) -> Author {
+    Author { actor: caller.actor.to_string(), address: caller.address, request: caller.request_id.clone() }
+}
+
+/// Somebody who is not signed in yet, as the audit log names them.
+fn newcomer(user: Option<UserId>, origin: &Origin) -> Author {
+    let actor = user.map_or_else(|| "visitor".to_owned(), |user| Actor::User(user).to_string());
+    Author { actor, address: Some(origin.address), request: origin.request_id.clone() }
+}
+
+fn not_recognised(code: &'static str, message: impl Into<String>) -> OperationError {
+    OperationError::NotRecognised { code, message: message.into() }
+}
+
+/// A name of a person, an account, a token, a device.
+fn check_name(field: &str, name: &str) -> Result<String, OperationError> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+        let message = format!("`{field}` must be one line of 1 to 100 characters");
+        return Err(invalid(field, "bad_name", message, "write it in plain text"));
+    }
+    Ok(name.to_owned())
+}
+
+/// An address of mail, as far as it can be told by looking: nothing is sent to find out.
+fn check_email(field: &str, email: &str) -> Result<String, OperationError> {
+    let email = email.trim();
+    let (local, domain) = email.rsplit_once('@').unwrap_or_default();
+    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"<>()[]\\,;:\"".contains(c);
+    let fits = !local.is_empty()
+        && local.len() <= 64
+        && email.len() <= 254
+        && !local.contains('@')
+        && email.chars().all(plain)
+        && !domain.is_empty()
+        && domain
+            .split('.')
+            .all(|label| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-'));
+    if fits {
+        return Ok(email.to_owned());
+    }
+    Err(invalid(
+        field,
+        "bad_email",
+        format!("`{field}` is no address of mail"),
+        "write it as in `kim@example.com`",
+    ))
+}
+
+#[cfg(all(test, feature = "oidc", feature = "passkeys"))]
+mod tests;

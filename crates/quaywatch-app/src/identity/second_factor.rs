@@ -1,12 +1,14 @@
 //! Turning the second factor on and off. It is on from the first code that was right, so that nobody locks themselves
 //! out with an app that did not take the secret; turning it off asks for the password again.
 
-use quaywatch_core::Secret;
+use quaywatch_core::{Secret, UserId};
+use quaywatch_store::records::SecretHash;
 
-use super::Identity;
+use super::{Identity, author, bearer, codes};
 use crate::caller::Caller;
 use crate::operations::OperationError;
-use crate::operations::refuse::not_built;
+use crate::operations::refuse::invalid;
+use crate::operations::sealed::Vault;
 
 /// What an app needs.
 #[derive(Debug)]
@@ -23,8 +25,22 @@ impl Identity {
     /// # Errors
     /// [`OperationError::Conflict`] where the second factor is on, [`OperationError::Denied`] to a token.
     pub async fn begin_second_factor(&self, caller: &Caller) -> Result<Enrolment, OperationError> {
-        let _ = caller;
-        Err(not_built())
+        let user = self.themselves(caller).await?;
+        if user.totp_secret.is_some() {
+            let message = "the second factor is on: turn it off first".to_owned();
+            return Err(OperationError::Conflict { code: "second_factor_on", message });
+        }
+        if user.password_hash.is_none() {
+            let message = "codes go with a password, and you have none: set one first".to_owned();
+            return Err(OperationError::Conflict { code: "no_password", message });
+        }
+        self.vault()?;
+        let secret = codes::new_secret();
+        let (typed, link) = codes::enrolment(&secret, &user.email).ok_or_else(|| {
+            OperationError::Unavailable("the address cannot stand in a link for apps".to_owned())
+        })?;
+        self.0.enrolments.begin(user.id.to_string(), self.0.clock.boot(), secret);
+        Ok(Enrolment { secret: typed, link })
     }
 
     /// Turns the second factor on with the first right code; the recovery codes, shown once. Other sessions than that of
@@ -38,8 +54,32 @@ impl Identity {
         session: &str,
         code: &str,
     ) -> Result<Vec<Secret<String>>, OperationError> {
-        let _ = (caller, session, code);
-        Err(not_built())
+        let user = self.themselves(caller).await?;
+        if let Some(address) = caller.address {
+            self.0.throttle.sign_in(&user.email, address)?;
+        }
+        let key = user.id.to_string();
+        let secret = self.0.enrolments.look(&key, self.0.clock.boot()).ok_or_else(|| {
+            let message = "nothing was begun, or it took too long: begin again".to_owned();
+            OperationError::Conflict { code: "nothing_begun", message }
+        })?;
+        let step = match codes::read(code) {
+            codes::Code::Timed(code) => codes::matching_step(&secret, &code, self.now(), None),
+            codes::Code::Recovery(_) | codes::Code::Neither => None,
+        };
+        let step = step.ok_or_else(|| {
+            let remedy = "type the six digits that the app shows now; if they are always wrong, look at the phone's clock";
+            invalid("code", "wrong_code", "the code is wrong", remedy)
+        })?;
+        let sealed =
+            self.vault()?.seal(&place(user.id), secret.reveal()).map_err(OperationError::Unavailable)?;
+        let (shown, kept) = codes::new_recovery_codes();
+        let people = self.people();
+        people.set_totp(user.id, Some((sealed, hashes(kept))), author(caller), self.now()).await?;
+        people.advance_totp(user.id, step).await?;
+        self.0.enrolments.take(&key, self.0.clock.boot());
+        people.end_sessions(user.id, Some(SecretHash(bearer::hash(session)))).await?;
+        Ok(shown)
     }
 
     /// Turns it off.
@@ -51,8 +91,9 @@ impl Identity {
         caller: &Caller,
         password: Secret<String>,
     ) -> Result<(), OperationError> {
-        let _ = (caller, password);
-        Err(not_built())
+        let user = self.themselves(caller).await?;
+        self.ask_again(caller, &user, "password", &password).await?;
+        Ok(self.people().set_totp(user.id, None, author(caller), self.now()).await?)
     }
 
     /// New recovery codes; those before no longer work.
@@ -64,7 +105,37 @@ impl Identity {
         caller: &Caller,
         password: Secret<String>,
     ) -> Result<Vec<Secret<String>>, OperationError> {
-        let _ = (caller, password);
-        Err(not_built())
+        let user = self.themselves(caller).await?;
+        self.ask_again(caller, &user, "password", &password).await?;
+        if user.totp_secret.is_none() {
+            let message = "the second factor is off: there is nothing to recover".to_owned();
+            return Err(OperationError::Conflict { code: "second_factor_off", message });
+        }
+        let (shown, kept) = codes::new_recovery_codes();
+        self.people().replace_recovery_codes(user.id, hashes(kept), author(caller), self.now()).await?;
+        Ok(shown)
     }
+
+    /// Opens the sealed secret of somebody.
+    pub(super) fn open_secret(&self, user: UserId, sealed: &[u8]) -> Result<Secret<Vec<u8>>, OperationError> {
+        let opened = self.vault()?.open(&place(user), sealed);
+        opened.map(Secret::new).map_err(OperationError::Unavailable)
+    }
+
+    fn vault(&self) -> Result<&dyn Vault, OperationError> {
+        self.0.vault.get().map(|vault| &**vault).ok_or_else(|| {
+            OperationError::Unavailable(
+                "there is no key to seal secrets with: see the server's log".to_owned(),
+            )
+        })
+    }
+}
+
+/// Where a secret is at home: sealed for one person, it does not open for another.
+fn place(user: UserId) -> String {
+    format!("user/{}/totp_secret", user.0)
+}
+
+fn hashes(codes: Vec<[u8; 32]>) -> Vec<SecretHash> {
+    codes.into_iter().map(SecretHash).collect()
 }

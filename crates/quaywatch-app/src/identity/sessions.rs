@@ -3,12 +3,17 @@
 
 use std::net::IpAddr;
 
-use quaywatch_core::{AccountId, Timestamp};
+use std::time::Duration;
 
-use super::Identity;
-use crate::caller::Caller;
+use quaywatch_core::access::Access;
+use quaywatch_core::{AccountId, Timestamp};
+use quaywatch_store::records::{SecretHash, SessionRecord};
+
+use super::bearer::{self, BearerKind};
+use super::{Identity, not_recognised, person};
+use crate::caller::{Actor, Caller};
 use crate::operations::OperationError;
-use crate::operations::refuse::not_built;
+use crate::operations::refuse::not_found;
 
 /// A session, as its owner sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +44,37 @@ impl Identity {
         secret: &str,
         address: IpAddr,
     ) -> Result<Caller, OperationError> {
-        let _ = (secret, address);
-        Err(not_built())
+        let ended = || not_recognised("session_ended", "the session has ended: sign in again");
+        let Ok(hash) = bearer::read(BearerKind::Session, secret).map(SecretHash) else { return Err(ended()) };
+        let people = self.people();
+        let session = people.session(hash).await?.ok_or_else(ended)?;
+        let now = self.now();
+        if now >= session.expires_at || now.since(session.last_seen_at) >= self.settings().session_idle {
+            people.end_session(hash).await?;
+            return Err(ended());
+        }
+        let user = people.user(session.user).await?.filter(|user| user.disabled_at.is_none());
+        let memberships = people.memberships(session.user).await?;
+        let here = memberships.iter().find(|membership| membership.account.id == session.account);
+        let (Some(user), Some(here)) = (user, here) else {
+            people.end_session(hash).await?;
+            return Err(ended());
+        };
+        if now.since(session.last_seen_at) >= WRITTEN_EVERY {
+            // Beside: a store that takes nothing at the moment must not keep people from looking.
+            tokio::spawn(async move {
+                if let Err(error) = people.touch_session(hash, Some(address), now).await {
+                    tracing::debug!(%error, "the use of a session was not written down");
+                }
+            });
+        }
+        Ok(Caller {
+            account: session.account,
+            actor: Actor::User(user.id),
+            access: Access::Role(here.role),
+            address: Some(address),
+            request_id: None,
+        })
     }
 
     /// Ends the session of this secret. One that is not there has ended.
@@ -48,8 +82,10 @@ impl Identity {
     /// # Errors
     /// Those of the store.
     pub async fn sign_out(&self, secret: &str) -> Result<(), OperationError> {
-        let _ = secret;
-        Err(not_built())
+        if let Ok(hash) = bearer::read(BearerKind::Session, secret) {
+            self.people().end_session(SecretHash(hash)).await?;
+        }
+        Ok(())
     }
 
     /// The caller's own sessions, the one used last first; `current` is the secret of the one that asks.
@@ -61,8 +97,8 @@ impl Identity {
         caller: &Caller,
         current: &str,
     ) -> Result<Vec<SessionView>, OperationError> {
-        let _ = (caller, current);
-        Err(not_built())
+        let current = SecretHash(bearer::hash(current));
+        Ok(self.live_sessions(caller).await?.iter().map(|session| shown(session, current)).collect())
     }
 
     /// Ends one of the caller's own sessions.
@@ -70,8 +106,11 @@ impl Identity {
     /// # Errors
     /// [`OperationError::NotFound`], [`OperationError::Denied`] to a token.
     pub async fn end_session(&self, caller: &Caller, id: &str) -> Result<(), OperationError> {
-        let _ = (caller, id);
-        Err(not_built())
+        let sessions = self.live_sessions(caller).await?;
+        let session =
+            sessions.iter().find(|session| id_of(session) == id).ok_or_else(|| not_found("session", id))?;
+        self.people().end_session(session.hash).await?;
+        Ok(())
     }
 
     /// Ends all of the caller's own sessions, but not the one of `except`; how many.
@@ -83,8 +122,9 @@ impl Identity {
         caller: &Caller,
         except: Option<&str>,
     ) -> Result<u64, OperationError> {
-        let _ = (caller, except);
-        Err(not_built())
+        let user = person(caller)?;
+        let except = except.map(|secret| SecretHash(bearer::hash(secret)));
+        Ok(self.people().end_sessions(user, except).await?)
     }
 
     /// Goes on in another account that the caller belongs to, in the same session.
@@ -97,7 +137,44 @@ impl Identity {
         secret: &str,
         account: AccountId,
     ) -> Result<(), OperationError> {
-        let _ = (caller, secret, account);
-        Err(not_built())
+        let user = person(caller)?;
+        let theirs = self.people().memberships(user).await?;
+        if !theirs.iter().any(|membership| membership.account.id == account) {
+            return Err(not_found("account", account));
+        }
+        let hash = SecretHash(bearer::hash(secret));
+        let session = self.people().session(hash).await?.filter(|session| session.user == user);
+        if session.is_none() {
+            return Err(not_found("session", "this one"));
+        }
+        Ok(self.people().move_session(hash, account).await?)
+    }
+
+    /// The caller's sessions that have not ended.
+    async fn live_sessions(&self, caller: &Caller) -> Result<Vec<SessionRecord>, OperationError> {
+        let user = person(caller)?;
+        let (now, idle) = (self.now(), self.settings().session_idle);
+        let mut sessions = self.people().sessions(user).await?;
+        sessions.retain(|session| now < session.expires_at && now.since(session.last_seen_at) < idle);
+        Ok(sessions)
+    }
+}
+
+/// How exactly the last use is known: written at every use, it would be the busiest row of the store.
+pub(super) const WRITTEN_EVERY: Duration = Duration::from_secs(60);
+
+fn id_of(session: &SessionRecord) -> String {
+    format!("ses{}", session.id)
+}
+
+fn shown(session: &SessionRecord, current: SecretHash) -> SessionView {
+    SessionView {
+        id: id_of(session),
+        created_at: session.created_at,
+        last_seen_at: session.last_seen_at,
+        expires_at: session.expires_at,
+        address: session.address,
+        agent: Some(session.agent.clone()).filter(|agent| !agent.is_empty()),
+        current: session.hash == current,
     }
 }

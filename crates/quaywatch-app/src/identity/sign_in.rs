@@ -2,9 +2,13 @@
 
 use quaywatch_core::{AccountId, Secret, Timestamp, UserId};
 
-use super::{Identity, Origin};
+use quaywatch_store::records::{Membership, NewSession as SessionToKeep, SecretHash, UserRecord};
+
+use super::bearer::{self, BearerKind};
+use super::codes::{self, Code};
+use super::password::Compared;
+use super::{Identity, Origin, newcomer, not_recognised};
 use crate::operations::OperationError;
-use crate::operations::refuse::not_built;
 
 /// What somebody says to be let in.
 #[derive(Debug, Clone)]
@@ -48,7 +52,130 @@ impl Identity {
     /// [`OperationError::NotRecognised`], the same for a wrong password and an unknown address;
     /// [`OperationError::Throttled`].
     pub async fn sign_in(&self, credentials: Credentials, origin: &Origin) -> Result<SignIn, OperationError> {
-        let _ = (credentials, origin);
-        Err(not_built())
+        let user = self.prove(&credentials, origin).await?;
+        match self.second_factor(&user, credentials.code.as_deref()).await? {
+            Factor::Proved => {}
+            Factor::Needed => return Ok(SignIn::SecondFactorNeeded),
+        }
+        self.begin_session(user.id, credentials.account, origin).await.map(SignIn::Done)
     }
+
+    /// Whose password that is. Counts the attempt.
+    pub(super) async fn prove(
+        &self,
+        credentials: &Credentials,
+        origin: &Origin,
+    ) -> Result<UserRecord, OperationError> {
+        let Credentials { email, password, .. } = credentials;
+        self.0.throttle.sign_in(email, origin.address)?;
+        let user = self.people().user_by_email(email).await?.filter(|user| user.disabled_at.is_none());
+        if password.reveal().len() > super::MOST_PASSWORD_BYTES {
+            return Err(wrong_credentials());
+        }
+        let stored = user.as_ref().and_then(|user| user.password_hash.clone());
+        let compared = self.0.passwords.compare(password, stored).await?;
+        match (user, compared) {
+            (Some(user), Compared::Right(stronger)) => {
+                if let (Some(known), Some(hash)) = (user.password_hash.clone(), stronger) {
+                    self.people().rehash_password(user.id, known, hash).await?;
+                }
+                Ok(user)
+            }
+            (None, _) | (_, Compared::Wrong) => Err(wrong_credentials()),
+        }
+    }
+
+    /// Asks for the second factor of those who have one. A code that was right once is wrong from then on.
+    pub(super) async fn second_factor(
+        &self,
+        user: &UserRecord,
+        typed: Option<&str>,
+    ) -> Result<Factor, OperationError> {
+        let Some(sealed) = &user.totp_secret else { return Ok(Factor::Proved) };
+        let Some(typed) = typed.filter(|typed| !typed.trim().is_empty()) else { return Ok(Factor::Needed) };
+        let right = match codes::read(typed) {
+            Code::Timed(code) => {
+                let secret = self.open_secret(user.id, sealed)?;
+                match codes::matching_step(&secret, &code, self.now(), Some(user.totp_last_step)) {
+                    Some(step) => self.people().advance_totp(user.id, step).await?,
+                    None => false,
+                }
+            }
+            Code::Recovery(hash) => {
+                self.people().use_recovery_code(user.id, SecretHash(hash), self.now()).await?
+            }
+            Code::Neither => false,
+        };
+        if right {
+            Ok(Factor::Proved)
+        } else {
+            Err(not_recognised("wrong_code", "the code is wrong, or was used before"))
+        }
+    }
+
+    /// Begins a session of somebody who has proved who they are.
+    pub(super) async fn begin_session(
+        &self,
+        user: UserId,
+        wanted: Option<AccountId>,
+        origin: &Origin,
+    ) -> Result<NewSession, OperationError> {
+        let memberships = self.people().memberships(user).await?;
+        let account = match wanted {
+            Some(wanted) => {
+                memberships.iter().map(|membership| membership.account.id).find(|id| *id == wanted)
+            }
+            None => self.usual_account(user, &memberships).await?,
+        };
+        let account = account.ok_or_else(|| {
+            not_recognised("no_account", "you belong to no account here: ask its owner for an invitation")
+        })?;
+        let minted = bearer::mint(BearerKind::Session, bearer::random());
+        let (created_at, settings) = (self.now(), self.settings());
+        let expires_at = created_at + settings.session_absolute;
+        let kept = SessionToKeep {
+            hash: SecretHash(minted.hash),
+            user,
+            account,
+            created_at,
+            expires_at,
+            address: Some(origin.address),
+            agent: origin.agent.as_deref().unwrap_or_default().chars().take(MOST_OF_AGENT).collect(),
+        };
+        self.people().create_session(kept, newcomer(Some(user), origin)).await?;
+        Ok(NewSession { secret: minted.text, user, account, expires_at })
+    }
+
+    /// The account that somebody was in last, or the first of theirs.
+    async fn usual_account(
+        &self,
+        user: UserId,
+        memberships: &[Membership],
+    ) -> Result<Option<AccountId>, OperationError> {
+        let first = memberships.first().map(|membership| membership.account.id);
+        if memberships.len() < 2 {
+            return Ok(first);
+        }
+        let sessions = self.people().sessions(user).await?;
+        let theirs =
+            |account: AccountId| memberships.iter().any(|membership| membership.account.id == account);
+        Ok(sessions.iter().map(|session| session.account).find(|account| theirs(*account)).or(first))
+    }
+}
+
+/// How the second factor stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Factor {
+    /// Proved, or not asked for.
+    Proved,
+    /// Asked for, and not given.
+    Needed,
+}
+
+/// Names of browsers grow; nobody reads more of one.
+const MOST_OF_AGENT: usize = 300;
+
+/// The same for a wrong password and for nobody.
+fn wrong_credentials() -> OperationError {
+    not_recognised("wrong_credentials", "address or password is wrong")
 }

@@ -76,7 +76,7 @@ pub(super) enum FlowError {
 /// A way to one provider.
 pub(super) struct Flow<'a> {
     pub(super) provider: &'a Provider,
-    pub(super) client: &'a HttpClient,
+    pub(super) client: HttpClient,
     pub(super) clock: &'a dyn Clock,
 }
 
@@ -208,11 +208,21 @@ fn told(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// A client that may reach loopback.
+#[cfg(test)]
+pub(in crate::identity) fn client_of_tests(clock: Arc<dyn Clock>) -> HttpClient {
+    use quaywatch_core::egress::EgressPolicy;
+    use quaywatch_net::http::tls;
+    use quaywatch_net::{Dialler, Resolver, ResolverConfig};
+
+    let resolver = Resolver::new(ResolverConfig::default(), Arc::clone(&clock));
+    let dialler = Dialler::new(resolver, EgressPolicy::default(), Arc::clone(&clock));
+    HttpClient::new(dialler, tls::client_config(tls::roots()), clock)
+}
+
 #[cfg(test)]
 mod tests {
     use quaywatch_core::egress::{Accounts, EgressPolicy};
-    use quaywatch_net::http::tls;
-    use quaywatch_net::{Dialler, Resolver, ResolverConfig};
     use quaywatch_testkit::clock::ManualClock;
     use serde_json::json;
 
@@ -240,15 +250,13 @@ mod tests {
                 new_members: None,
                 domains: Vec::new(),
             };
-            let shared: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-            let resolver = Resolver::new(ResolverConfig::default(), Arc::clone(&shared));
-            let dialler = Dialler::new(resolver, egress, Arc::clone(&shared));
-            let client = HttpClient::new(dialler, tls::client_config(tls::roots()), shared);
+            let client = client_of_tests(Arc::<ManualClock>::clone(&clock));
+            let client = client.with_dialler(client.dialler().under(egress));
             Self { provider, declared, client, clock }
         }
 
         fn flow(&self) -> Flow<'_> {
-            Flow { provider: &self.declared, client: &self.client, clock: &*self.clock }
+            Flow { provider: &self.declared, client: self.client.clone(), clock: &*self.clock }
         }
 
         async fn sign_in(&self) -> Result<Claims, FlowError> {
@@ -319,7 +327,7 @@ mod tests {
     async fn an_issuer_behind_https_is_asked_nothing_without() {
         let scene = Scene::new(EgressPolicy::default()).await;
         let secure = Provider { issuer: "https://127.0.0.1:1".to_owned(), ..scene.declared.clone() };
-        let flow = Flow { provider: &secure, client: &scene.client, clock: &*scene.clock };
+        let flow = Flow { provider: &secure, client: scene.client.clone(), clock: &*scene.clock };
         let request = http::Request::get(format!("{}/keys", scene.provider.issuer));
         let error = flow.send(request.body(Vec::new()).expect("a request")).await.expect_err("refused");
         assert!(error.to_string().contains("https"), "{error}");

@@ -20,7 +20,7 @@ use url::Url;
 
 /// What it does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(in crate::identity) enum Fault {
     None,
     OtherIssuerInDiscovery,
     OtherIssuerInToken,
@@ -34,8 +34,8 @@ pub(super) enum Fault {
 }
 
 /// The provider, while it runs.
-pub(super) struct TestProvider {
-    pub(super) issuer: String,
+pub(in crate::identity) struct TestProvider {
+    pub(in crate::identity) issuer: String,
     shared: Arc<Shared>,
 }
 
@@ -49,11 +49,11 @@ struct Shared {
     codes: Mutex<HashMap<String, HashMap<String, String>>>,
 }
 
-pub(super) const CLIENT_ID: &str = "quaywatch";
-pub(super) const CLIENT_SECRET: &str = "an open secret of the tests";
+pub(in crate::identity) const CLIENT_ID: &str = "quaywatch";
+pub(in crate::identity) const CLIENT_SECRET: &str = "an open secret of the tests";
 
 impl TestProvider {
-    pub(super) async fn start(clock: Arc<dyn Clock>) -> Self {
+    pub(in crate::identity) async fn start(clock: Arc<dyn Clock>) -> Self {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port of loopback");
         let issuer = format!("http://127.0.0.1:{}", listener.local_addr().expect("bound").port());
         let shared = Arc::new(Shared {
@@ -75,20 +75,20 @@ impl TestProvider {
         Self { issuer, shared }
     }
 
-    pub(super) fn fault(&self, fault: Fault) {
+    pub(in crate::identity) fn fault(&self, fault: Fault) {
         *self.shared.fault.lock().expect("no panic") = fault;
     }
 
-    pub(super) fn claim(&self, claims: Value) {
+    pub(in crate::identity) fn claim(&self, claims: Value) {
         *self.shared.claims.lock().expect("no panic") = claims;
     }
 
-    pub(super) fn requests(&self) -> u32 {
+    pub(in crate::identity) fn requests(&self) -> u32 {
         *self.shared.requests.lock().expect("no panic")
     }
 
     /// Somebody follows the link and agrees: the code and the state that the browser brings back.
-    pub(super) fn agree(&self, url: &str) -> (String, String) {
+    pub(in crate::identity) fn agree(&self, url: &str) -> (String, String) {
         let url = Url::parse(url).expect("a link");
         let asked: HashMap<String, String> = url.query_pairs().into_owned().collect();
         assert_eq!(asked["response_type"], "code");

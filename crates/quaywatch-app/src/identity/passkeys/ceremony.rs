@@ -23,6 +23,16 @@ pub(super) struct Registered {
     pub(super) credential_id: Vec<u8>,
     /// The public key and what goes with it, as JSON. No secret.
     pub(super) credential: String,
+    /// How often the device was used, as it counts itself.
+    pub(super) counter: u32,
+}
+
+/// What a device has proved.
+#[derive(Debug, Clone)]
+pub(super) struct Proved {
+    /// What to keep of it from now on, where that changes.
+    pub(super) credential: Option<String>,
+    pub(super) counter: u32,
 }
 
 /// A device's answer, and whom it names. Nothing is proved yet.
@@ -82,7 +92,11 @@ impl Server {
             serde_json::from_value(answer.clone()).map_err(|error| error.to_string())?;
         let passkey =
             self.0.finish_passkey_registration(&answer, begun).map_err(|error| error.to_string())?;
+        // The library shows the counter only in what it writes.
+        let kept = serde_json::to_value(&passkey).map_err(|error| error.to_string())?;
+        let counter = kept.pointer("/cred/counter").and_then(Value::as_u64).unwrap_or_default();
         Ok(Registered {
+            counter: u32::try_from(counter).unwrap_or(u32::MAX),
             credential_id: passkey.cred_id().to_vec(),
             credential: serde_json::to_string(&passkey).map_err(|error| error.to_string())?,
         })
@@ -110,22 +124,21 @@ impl Server {
         Ok(Named { user: UserId(user), credential_id, answer })
     }
 
-    /// Proves what a device says against what is kept of it; what to keep from now on, where that changes.
+    /// Proves what a device says against what is kept of it.
     pub(super) fn finish_sign_in(
         &self,
         begun: DiscoverableAuthentication,
         named: &Named,
         kept: &str,
-    ) -> Result<Option<String>, String> {
+    ) -> Result<Proved, String> {
         let mut passkey: Passkey = serde_json::from_str(kept).map_err(|error| error.to_string())?;
         let proved = self
             .0
             .finish_discoverable_authentication_v2(&named.answer, begun, &passkey)
             .map_err(|error: WebauthnError| error.to_string())?;
-        match passkey.update_credential(&proved) {
-            Some(true) => serde_json::to_string(&passkey).map(Some).map_err(|error| error.to_string()),
-            Some(false) | None => Ok(None),
-        }
+        let changed = passkey.update_credential(&proved) == Some(true);
+        let credential = changed.then(|| serde_json::to_string(&passkey)).transpose();
+        Ok(Proved { credential: credential.map_err(|error| error.to_string())?, counter: proved.counter() })
     }
 }
 
@@ -165,7 +178,8 @@ mod tests {
         assert_eq!(named.user, UserId(3));
         assert_eq!(named.credential_id, kept.credential_id);
         let update = server().finish_sign_in(begun, &named, &kept.credential).expect("proved");
-        assert!(update.expect("the counter went on").contains("\"counter\":2"));
+        assert_eq!((kept.counter, update.counter), (1, 2));
+        assert!(update.credential.expect("the counter went on").contains("\"counter\":2"));
     }
 
     #[test]
@@ -205,7 +219,8 @@ mod tests {
             server().finish_sign_in(begun, &named, kept)
         };
         for _ in 0..3 {
-            kept.credential = sign_in(&mut device, &kept.credential).expect("proved").expect("counted");
+            kept.credential =
+                sign_in(&mut device, &kept.credential).expect("proved").credential.expect("counted");
         }
         sign_in(&mut copy, &kept.credential).expect_err("its counter is behind");
     }

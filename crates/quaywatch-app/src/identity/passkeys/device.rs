@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 /// One device that somebody holds.
 #[derive(Clone)]
-pub(super) struct Device {
+pub(in crate::identity) struct Device {
     key: SigningKey,
     id: Vec<u8>,
     origin: String,
@@ -23,7 +23,7 @@ const VERIFIED: u8 = 0x04;
 const ATTESTED: u8 = 0x40;
 
 impl Device {
-    pub(super) fn new(origin: &str, seed: u8) -> Self {
+    pub(in crate::identity) fn new(origin: &str, seed: u8) -> Self {
         Self {
             key: SigningKey::from_slice(&[seed; 32]).expect("a valid scalar"),
             id: vec![seed; 16],
@@ -35,23 +35,23 @@ impl Device {
     }
 
     /// Says to be another device.
-    pub(super) fn pretend(&mut self, other: &Self) {
+    pub(in crate::identity) fn pretend(&mut self, other: &Self) {
         self.id.clone_from(&other.id);
         self.handle.clone_from(&other.handle);
     }
 
     /// The person goes to another site.
-    pub(super) fn visit(&mut self, origin: &str) {
+    pub(in crate::identity) fn visit(&mut self, origin: &str) {
         origin.clone_into(&mut self.origin);
     }
 
     /// Signs without asking for a finger or a PIN.
-    pub(super) fn skip_verification(&mut self) {
+    pub(in crate::identity) fn skip_verification(&mut self) {
         self.verifies = false;
     }
 
     /// `navigator.credentials.create`.
-    pub(super) fn create(&mut self, options: &Value) -> Value {
+    pub(in crate::identity) fn create(&mut self, options: &Value) -> Value {
         let options = &options["publicKey"];
         self.handle = text(&options["user"]["id"]).to_owned();
         let client = self.client_data("webauthn.create", options);
@@ -74,7 +74,7 @@ impl Device {
     }
 
     /// `navigator.credentials.get`.
-    pub(super) fn get(&mut self, options: &Value) -> Value {
+    pub(in crate::identity) fn get(&mut self, options: &Value) -> Value {
         let options = &options["publicKey"];
         let client = self.client_data("webauthn.get", options);
         let data = self.authenticator_data(text(&options["rpId"]), 0);

@@ -3,16 +3,22 @@
 
 mod ceremony;
 #[cfg(test)]
-mod device;
+pub(super) mod device;
 
-use quaywatch_core::Timestamp;
+use quaywatch_core::{Timestamp, UserId};
+use quaywatch_store::StoreError;
+use quaywatch_store::records::{NewPasskey, PasskeyRecord};
 use serde_json::Value;
+use webauthn_rs::prelude::{DiscoverableAuthentication, PasskeyRegistration};
 
+use super::ceremonies::Ceremonies;
+use super::profile::Way;
 use super::sign_in::NewSession;
-use super::{Identity, Origin};
+use super::{Identity, Origin, author, bearer, check_name, not_recognised, person};
 use crate::caller::Caller;
 use crate::operations::OperationError;
-use crate::operations::refuse::not_built;
+use crate::operations::refuse::{invalid, not_found};
+use ceremony::Server;
 
 /// A ceremony that waits for the device's answer.
 #[derive(Debug, Clone)]
@@ -38,7 +44,13 @@ pub struct PasskeyView {
 
 /// Ceremonies that were begun.
 #[derive(Debug, Default)]
-pub(super) struct Begun {}
+pub(super) struct Begun {
+    registrations: Ceremonies<(UserId, PasskeyRegistration)>,
+    sign_ins: Ceremonies<DiscoverableAuthentication>,
+}
+
+/// Devices of one person: a list that people still read, and a bound for what a browser is told to leave out.
+const MOST: usize = 20;
 
 impl Identity {
     /// The caller's own passkeys.
@@ -46,8 +58,8 @@ impl Identity {
     /// # Errors
     /// [`OperationError::Denied`] to a token.
     pub async fn list_passkeys(&self, caller: &Caller) -> Result<Vec<PasskeyView>, OperationError> {
-        let _ = caller;
-        Err(not_built())
+        let user = person(caller)?;
+        Ok(self.people().passkeys(user).await?.iter().map(shown).collect())
     }
 
     /// Begins to add one.
@@ -55,8 +67,18 @@ impl Identity {
     /// # Errors
     /// [`OperationError::Unavailable`] where nobody said how the server is reached.
     pub async fn begin_passkey(&self, caller: &Caller) -> Result<Challenge, OperationError> {
-        let _ = caller;
-        Err(not_built())
+        let user = self.themselves(caller).await?;
+        let server = self.server()?;
+        let known = self.people().passkeys(user.id).await?;
+        if known.len() >= MOST {
+            let message = format!("you have {MOST} passkeys: remove one that you no longer use");
+            return Err(OperationError::Conflict { code: "too_many_passkeys", message });
+        }
+        let known = known.into_iter().map(|passkey| passkey.credential_id).collect();
+        let (options, begun) = server.begin_registration(user.id, &user.email, &user.name, known)?;
+        let ceremony = bearer::hex(&bearer::random::<16>());
+        self.0.passkeys.registrations.begin(ceremony.clone(), self.0.clock.boot(), (user.id, begun));
+        Ok(Challenge { ceremony, options })
     }
 
     /// Adds it, under a name.
@@ -70,8 +92,32 @@ impl Identity {
         name: &str,
         answer: &Value,
     ) -> Result<PasskeyView, OperationError> {
-        let _ = (caller, ceremony, name, answer);
-        Err(not_built())
+        let user = person(caller)?;
+        let name = check_name("name", name)?;
+        let begun = self.0.passkeys.registrations.take(ceremony, self.0.clock.boot());
+        let (_, begun) = begun.filter(|(of, _)| *of == user).ok_or_else(|| {
+            let message = "nothing was begun, or it took too long: begin again".to_owned();
+            OperationError::Conflict { code: "nothing_begun", message }
+        })?;
+        let registered = self.server()?.finish_registration(&begun, answer).map_err(|why| {
+            tracing::info!(%user, %why, "a passkey was not added");
+            let message = "the answer does not fit what was asked";
+            invalid("answer", "passkey_refused", message, "begin again, on the address of this server")
+        })?;
+        let new = NewPasskey {
+            credential_id: registered.credential_id,
+            credential: registered.credential,
+            name,
+            counter: registered.counter,
+        };
+        let added = self.people().add_passkey(user, new, author(caller), self.now()).await;
+        added.map(|passkey| shown(&passkey)).map_err(|error| match error {
+            StoreError::Taken(_) => OperationError::Conflict {
+                code: "passkey_known",
+                message: "this passkey is known already".to_owned(),
+            },
+            other => other.into(),
+        })
     }
 
     /// Forgets one.
@@ -79,8 +125,15 @@ impl Identity {
     /// # Errors
     /// [`OperationError::NotFound`]; [`OperationError::Conflict`] where it is the last way to sign in.
     pub async fn remove_passkey(&self, caller: &Caller, id: i64) -> Result<(), OperationError> {
-        let _ = (caller, id);
-        Err(not_built())
+        let user = self.themselves(caller).await?;
+        let passkeys = self.people().passkeys(user.id).await?;
+        if !passkeys.iter().any(|passkey| passkey.id == id) {
+            return Err(not_found("passkey", id));
+        }
+        if passkeys.len() == 1 {
+            self.keep_a_way_in(&user, Way::Passkey).await?;
+        }
+        Ok(self.people().remove_passkey(user.id, id, author(caller), self.now()).await?)
     }
 
     /// Begins to sign in: the device knows who it is for.
@@ -88,8 +141,11 @@ impl Identity {
     /// # Errors
     /// [`OperationError::Throttled`]; [`OperationError::Unavailable`] as above.
     pub async fn begin_passkey_sign_in(&self, origin: &Origin) -> Result<Challenge, OperationError> {
-        let _ = origin;
-        Err(not_built())
+        self.0.throttle.address(origin.address)?;
+        let (options, begun) = self.server()?.begin_sign_in()?;
+        let ceremony = bearer::hex(&bearer::random::<16>());
+        self.0.passkeys.sign_ins.begin(ceremony.clone(), self.0.clock.boot(), begun);
+        Ok(Challenge { ceremony, options })
     }
 
     /// Signs in with the device's answer. A passkey is two factors: no code is asked for.
@@ -102,7 +158,42 @@ impl Identity {
         answer: &Value,
         origin: &Origin,
     ) -> Result<NewSession, OperationError> {
-        let _ = (ceremony, answer, origin);
-        Err(not_built())
+        self.0.throttle.address(origin.address)?;
+        let refused = |why: String| {
+            tracing::info!(address = %origin.address, %why, "a passkey was refused");
+            not_recognised(
+                "passkey_refused",
+                "the passkey was not recognised: try again, or sign in another way",
+            )
+        };
+        let begun = self.0.passkeys.sign_ins.take(ceremony, self.0.clock.boot());
+        let begun = begun.ok_or_else(|| refused("nothing was begun, or it took too long".to_owned()))?;
+        let server = self.server()?;
+        let named = server.named(answer).map_err(refused)?;
+        let people = self.people();
+        let kept = people.passkey(named.credential_id.clone()).await?;
+        let kept =
+            kept.filter(|kept| kept.user == named.user).ok_or_else(|| refused("it is unknown".to_owned()))?;
+        let user = people.user(kept.user).await?.filter(|user| user.disabled_at.is_none());
+        let user = user.ok_or_else(|| refused("its owner may not sign in".to_owned()))?;
+        let proved = server.finish_sign_in(begun, &named, &kept.credential).map_err(refused)?;
+        let credential = proved.credential.unwrap_or(kept.credential);
+        if !people.touch_passkey(kept.id, credential, proved.counter, self.now()).await? {
+            return Err(refused("its counter did not go on: there may be a copy of it".to_owned()));
+        }
+        self.begin_session(user.id, None, origin).await
+    }
+
+    fn server(&self) -> Result<Server, OperationError> {
+        Server::at(self.settings().public_url.as_deref())
+    }
+}
+
+fn shown(passkey: &PasskeyRecord) -> PasskeyView {
+    PasskeyView {
+        id: passkey.id,
+        name: passkey.name.clone(),
+        created_at: passkey.created_at,
+        last_used_at: passkey.last_used_at,
     }
 }

@@ -4,20 +4,17 @@ use std::sync::Arc;
 
 use quaywatch_core::access::Role;
 use quaywatch_core::{AccountId, ChannelId, IncidentId, LocationId, MonitorId, Timestamp, TokenId, UserId};
-use rusqlite::{Connection, Row, Transaction, named_params, params};
+use rusqlite::{Connection, Row, Transaction, params};
 
 use super::convert::{self, incident_blob};
 use super::error::damaged;
 use super::people::{doors, members, tokens};
 use super::query::{one, rows};
 use super::readers::Limit;
-use super::{Inner, apply, audit, history, statuses};
+use super::{Inner, apply, audit, history, incidents, listing, page, pause, statuses, tenancy, transitions};
 use crate::blocks::key;
 use crate::records::*;
 use crate::{AccountStore, BoxFuture, Result};
-
-/// Incidents given where the caller names no limit.
-const INCIDENTS: usize = 1_000;
 
 /// One account's view.
 pub(super) struct Handle {
@@ -97,8 +94,7 @@ impl AccountStore for Handle {
     }
 
     fn apply(&self, changes: ChangeSet, at: Timestamp) -> BoxFuture<'_, Result<Applied>> {
-        let account = self.account;
-        Box::pin(self.inner.writer.write(move |tx| apply::apply(tx, account, changes, at)))
+        self.write(move |tx, account| apply::apply(tx, account, changes, at))
     }
 
     fn statuses(&self) -> BoxFuture<'_, Result<Vec<StatusRecord>>> {
@@ -143,28 +139,7 @@ impl AccountStore for Handle {
     }
 
     fn incidents(&self, filter: IncidentFilter) -> BoxFuture<'_, Result<Vec<IncidentRecord>>> {
-        self.read(move |connection, account| {
-            let sql = format!(
-                "SELECT {} FROM incident WHERE account_id = :account{}{}{} ORDER BY started_at DESC, id DESC
-                 LIMIT :limit",
-                convert::INCIDENT,
-                if filter.monitor.is_some() { " AND monitor_id = :monitor" } else { " AND :monitor IS NULL" },
-                if filter.open { " AND ended_at IS NULL" } else { "" },
-                if filter.window.is_some() {
-                    " AND started_at < :to AND (ended_at IS NULL OR ended_at > :from)"
-                } else {
-                    " AND :to IS :from"
-                },
-            );
-            let params = named_params! {
-                ":account": account.0,
-                ":monitor": filter.monitor.map(|monitor| monitor.0),
-                ":from": filter.window.map(|window| window.from.0),
-                ":to": filter.window.map(|window| window.to.0),
-                ":limit": if filter.limit == 0 { INCIDENTS } else { filter.limit } as i64,
-            };
-            rows(connection, &sql, params, convert::incident)
-        })
+        self.read(move |connection, account| incidents::incidents(connection, account, &filter))
     }
 
     fn events(&self, incident: IncidentId) -> BoxFuture<'_, Result<Vec<EventRecord>>> {
@@ -216,41 +191,35 @@ impl AccountStore for Handle {
     }
 
     fn monitors_by_ids(&self, ids: Vec<MonitorId>) -> BoxFuture<'_, Result<Vec<MonitorRecord>>> {
-        let _ = (ids,);
-        not_built()
+        self.read(move |connection, account| listing::by_ids(connection, account, &ids))
     }
     fn monitors_by_keys(&self, owner: Owner, keys: Vec<String>) -> BoxFuture<'_, Result<Vec<MonitorRecord>>> {
-        let _ = (owner, keys);
-        not_built()
+        self.read(move |connection, account| listing::by_keys(connection, account, (&owner, &keys)))
     }
     fn monitor_rows(&self, ids: Vec<MonitorId>) -> BoxFuture<'_, Result<Vec<MonitorRow>>> {
-        let _ = (ids,);
-        not_built()
+        self.read(move |connection, account| listing::rows_of(connection, account, &ids))
     }
     fn monitor_page(&self, query: MonitorQuery) -> BoxFuture<'_, Result<MonitorPage>> {
-        let _ = (query,);
-        not_built()
+        self.read(move |connection, account| page::page(connection, account, &query))
     }
     fn status_counts(&self) -> BoxFuture<'_, Result<StatusCounts>> {
-        not_built()
+        self.read(listing::status_counts)
     }
     fn groups(&self) -> BoxFuture<'_, Result<Vec<GroupCount>>> {
-        not_built()
+        self.read(listing::groups)
     }
     fn tags(&self) -> BoxFuture<'_, Result<Vec<TagCount>>> {
-        not_built()
+        self.read(listing::tags)
     }
     fn monitors_naming(&self, names: Vec<String>, limit: usize) -> BoxFuture<'_, Result<Vec<MonitorRecord>>> {
-        let _ = (names, limit);
-        not_built()
+        self.read(move |connection, account| listing::monitors_naming(connection, account, &names, limit))
     }
     fn removed_monitors(
         &self,
         after: Option<(Timestamp, MonitorId)>,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<MonitorRow>>> {
-        let _ = (after, limit);
-        not_built()
+        self.read(move |connection, account| listing::removed_monitors(connection, account, after, limit))
     }
     fn set_paused(
         &self,
@@ -259,8 +228,7 @@ impl AccountStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<Applied>> {
-        let _ = (ids, pause, author, at);
-        not_built()
+        self.write(move |tx, account| pause::set_paused(tx, account, &ids, pause.as_ref(), (at, &author)))
     }
     fn channel(&self, id: ChannelId) -> BoxFuture<'_, Result<Option<ChannelRecord>>> {
         self.read(move |connection, account| {
@@ -273,7 +241,7 @@ impl AccountStore for Handle {
     }
 
     fn removed_channels(&self) -> BoxFuture<'_, Result<Vec<RemovedChannel>>> {
-        not_built()
+        self.read(listing::removed_channels)
     }
     fn incident(&self, id: IncidentId) -> BoxFuture<'_, Result<Option<IncidentRecord>>> {
         self.read(move |connection, account| {
@@ -283,44 +251,37 @@ impl AccountStore for Handle {
     }
 
     fn deliveries(&self, incident: IncidentId) -> BoxFuture<'_, Result<Vec<DeliveryRecord>>> {
-        let _ = (incident,);
-        not_built()
+        self.read(move |connection, account| incidents::deliveries(connection, account, incident))
     }
     fn account_intervals(&self, filter: IntervalFilter) -> BoxFuture<'_, Result<Vec<Interval>>> {
-        let _ = (filter,);
-        not_built()
+        self.read(move |connection, account| incidents::intervals(connection, account, &filter))
     }
     fn intervals_at(&self, at: Timestamp) -> BoxFuture<'_, Result<Vec<Interval>>> {
-        let _ = (at,);
-        not_built()
+        self.read(move |connection, account| incidents::intervals_at(connection, account, at))
     }
     fn transitions(&self, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<TransitionRecord>>> {
-        let _ = (after, limit);
-        not_built()
+        self.read(move |connection, account| transitions::after(connection, account, (after, limit)))
     }
     fn newest_transition(&self) -> BoxFuture<'_, Result<u64>> {
-        not_built()
+        self.read(move |connection, _| transitions::newest(connection))
     }
     fn audit(&self, filter: AuditFilter) -> BoxFuture<'_, Result<Vec<AuditRecord>>> {
         self.read(move |connection, account| audit::read(connection, account, &filter))
     }
     fn detail(&self) -> BoxFuture<'_, Result<AccountDetail>> {
-        not_built()
+        self.read(tenancy::detail)
     }
     fn counts(&self) -> BoxFuture<'_, Result<AccountCounts>> {
-        not_built()
+        self.read(tenancy::counts)
     }
     fn rename(&self, name: String, author: Author, at: Timestamp) -> BoxFuture<'_, Result<()>> {
-        let _ = (name, author, at);
-        not_built()
+        self.write(move |tx, account| tenancy::rename(tx, account, &name, (at, &author)))
     }
     fn set_plan(&self, plan: String, author: Author, at: Timestamp) -> BoxFuture<'_, Result<()>> {
-        let _ = (plan, author, at);
-        not_built()
+        self.write(move |tx, account| tenancy::set(tx, account, ("plan", &plan), (at, &author)))
     }
     fn set_settings(&self, settings: String, author: Author, at: Timestamp) -> BoxFuture<'_, Result<()>> {
-        let _ = (settings, author, at);
-        not_built()
+        self.write(move |tx, account| tenancy::set(tx, account, ("settings", &settings), (at, &author)))
     }
     fn members(&self) -> BoxFuture<'_, Result<Vec<MemberRecord>>> {
         self.read(members::members)
@@ -360,16 +321,13 @@ impl AccountStore for Handle {
         self.write(move |tx, account| doors::revoke_invitation(tx, account, id, (at, &author)))
     }
     fn begin_call(&self, call: IdempotentCall, at: Timestamp) -> BoxFuture<'_, Result<Idempotency>> {
-        let _ = (call, at);
-        not_built()
+        self.write(move |tx, account| tenancy::begin_call(tx, account, &call, at))
     }
     fn answer_call(&self, call: IdempotentCall, answer: StoredAnswer) -> BoxFuture<'_, Result<()>> {
-        let _ = (call, answer);
-        not_built()
+        self.write(move |tx, account| tenancy::answer_call(tx, account, &call, &answer))
     }
     fn forget_call(&self, call: IdempotentCall) -> BoxFuture<'_, Result<()>> {
-        let _ = (call,);
-        not_built()
+        self.write(move |tx, account| tenancy::forget_call(tx, account, &call))
     }
 }
 
@@ -387,8 +345,4 @@ fn evidence(row: &Row<'_>) -> rusqlite::Result<Result<EvidenceRecord>> {
         incident: row.get::<_, Option<[u8; 16]>>(4)?.map(convert::incident_id),
         evidence,
     }))
-}
-
-pub(super) fn not_built<'a, T: Send + 'a>() -> BoxFuture<'a, Result<T>> {
-    Box::pin(std::future::ready(Err(crate::StoreError::Engine("not built yet".to_owned()))))
 }

@@ -10,8 +10,8 @@ use rusqlite::types::Type;
 
 use crate::blocks::key;
 use crate::records::{
-    Blind, ChannelRecord, EventRecord, IncidentRecord, InputRecord, Interval, MonitorRecord, Owner,
-    StateWrite,
+    Acknowledged, Blind, ChannelRecord, EventRecord, IncidentRecord, InputRecord, Interval, MonitorRecord,
+    Owner, StateWrite,
 };
 
 type RowResult<T> = rusqlite::Result<T>;
@@ -23,7 +23,8 @@ pub(super) const MONITOR: &str =
 pub(super) const CHANNEL: &str = "id, account_id, owner, resource_key, name, kind, settings, revision";
 /// The columns that [`incident`] reads.
 pub(super) const INCIDENT: &str = "id, account_id, monitor_id, ordinal, severity, opening_code, code, started_at, \
-    confirmed_at, ended_at, close_reason, failed_checks, next_sequence, judge_version";
+    confirmed_at, ended_at, close_reason, failed_checks, next_sequence, judge_version, \
+    acknowledged_at, acknowledged_by";
 
 pub(super) const fn incident_blob(id: IncidentId) -> [u8; 16] {
     *id.0.as_bytes()
@@ -83,6 +84,14 @@ pub(super) fn state(row: &Row<'_>) -> RowResult<StateWrite> {
     })
 }
 
+/// Both columns are set, or none is.
+fn acknowledged(row: &Row<'_>) -> RowResult<Option<Box<Acknowledged>>> {
+    Ok(match (row.get::<_, Option<i64>>(14)?, row.get::<_, Option<String>>(15)?) {
+        (Some(at), Some(by)) => Some(Box::new(Acknowledged { at: Timestamp(at), by })),
+        (Some(_) | None, _) => None,
+    })
+}
+
 pub(super) fn incident(row: &Row<'_>) -> RowResult<IncidentRecord> {
     Ok(IncidentRecord {
         id: incident_id(row.get(0)?),
@@ -110,7 +119,7 @@ pub(super) fn incident(row: &Row<'_>) -> RowResult<IncidentRecord> {
         failed_checks: row.get(11)?,
         next_sequence: row.get(12)?,
         judge_version: row.get(13)?,
-        acknowledged: None,
+        acknowledged: acknowledged(row)?,
     })
 }
 

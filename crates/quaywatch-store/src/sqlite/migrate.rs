@@ -6,6 +6,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::error::engine;
+use super::listed;
 use crate::{Result, StoreError};
 
 /// `QWAY` in the header says whose file it is.
@@ -28,6 +29,8 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     for migration in missing {
         tx.execute_batch(migration).map_err(engine)?;
     }
+    // What is made from other tables is made by what this version knows, whichever version the data came from.
+    listed::rebuild(&tx)?;
     tx.pragma_update(None, "application_id", APPLICATION_ID).map_err(engine)?;
     tx.pragma_update(None, "user_version", VERSION).map_err(engine)?;
     tx.commit().map_err(engine)?;

@@ -15,7 +15,12 @@ mod directory;
 mod disk;
 mod error;
 mod history;
+mod incidents;
+mod listed;
+mod listing;
 mod migrate;
+mod page;
+mod pause;
 mod people;
 mod pieces;
 mod query;
@@ -26,8 +31,10 @@ mod sort;
 mod statuses;
 mod step;
 mod system;
+mod tenancy;
 #[cfg(test)]
 mod tests;
+mod transitions;
 mod writer;
 
 use std::fmt;

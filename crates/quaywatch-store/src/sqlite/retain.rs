@@ -23,6 +23,8 @@ const LOOKS: usize = 8;
 const SHORTEST_RAW: Duration = Duration::from_secs(4 * 86_400);
 /// Monitors purged between two looks at the clock: each has rows in ten tables.
 const PURGED_A_LOOK: i64 = 4;
+/// Answers to calls that may come again are kept for a day, and so long again until they are swept.
+const ANSWERS: Duration = Duration::from_secs(2 * 86_400);
 /// Pages given back to the disk between two looks at the clock.
 const PAGES_A_LOOK: i64 = 64;
 /// Free pages that are kept anyway: the log and the chunks of an hour come and go in them.
@@ -79,6 +81,8 @@ fn delete_some(tx: &Transaction<'_>, retention: &Retention, now: Timestamp) -> R
         ("change", "at", bin),
         ("audit", "at", hourly),
         ("delivery_attempt", "at", bin),
+        ("transition", "at", bin),
+        ("idempotency", "created_at", now - ANSWERS),
     ];
     for (table, column, before) in dated {
         let deleted = delete_before(tx, table, column, before)?;
@@ -128,10 +132,11 @@ fn purge_monitors(tx: &Transaction<'_>, before: Timestamp) -> Result<u64> {
     for (key, account) in due {
         let monitor = key::monitor_of(key).0;
         deleted += purge_incidents(tx, account, monitor)?;
-        for table in ["monitor_revision", "interval", "evidence", "input"] {
+        for table in ["monitor_revision", "interval", "evidence", "input", "transition"] {
             let sql = format!("DELETE FROM {table} WHERE account_id = ?1 AND monitor_id = ?2");
             deleted += run(tx, &sql, [account, monitor])?;
         }
+        deleted += run(tx, "DELETE FROM pause WHERE key = ?1", [key])?;
         deleted += run(tx, "DELETE FROM judge_state WHERE key = ?1", [key])?;
         deleted += run(tx, "DELETE FROM monitor WHERE key = ?1", [key])?;
     }

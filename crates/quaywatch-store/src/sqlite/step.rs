@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension, Transaction, named_params, params};
 
 use super::convert::{self, incident_blob};
 use super::error::engine;
+use super::transitions;
 use crate::blocks::key;
 use crate::records::{
     DeliveryUpdate, EventRecord, EvidenceRecord, Fence, IncidentRecord, InputRecord, IntervalWrite,
@@ -53,6 +54,7 @@ pub(super) fn write_decisions(tx: &Transaction<'_>, step: &ShardStep) -> Result<
     write_states(tx, &step.states)?;
     write_incidents(tx, &step.incidents)?;
     write_intervals(tx, &step.intervals)?;
+    transitions::append(tx, step)?;
     write_events(tx, &step.events)?;
     write_evidence(tx, &step.evidence)?;
     write_outbox(tx, &step.outbox, step.at)
@@ -122,13 +124,16 @@ fn write_incidents(tx: &Transaction<'_>, incidents: &[IncidentRecord]) -> Result
     let mut upsert = tx
         .prepare_cached(
             "INSERT INTO incident (account_id, id, monitor_id, ordinal, severity, opening_code, code, started_at,
-             confirmed_at, ended_at, close_reason, failed_checks, next_sequence, judge_version)
+             confirmed_at, ended_at, close_reason, failed_checks, next_sequence, judge_version,
+             acknowledged_at, acknowledged_by)
              VALUES (:account, :id, :monitor, :ordinal, :severity, :opening_code, :code, :started_at,
-             :confirmed_at, :ended_at, :close_reason, :failed_checks, :next_sequence, :judge_version)
+             :confirmed_at, :ended_at, :close_reason, :failed_checks, :next_sequence, :judge_version,
+             :acknowledged_at, :acknowledged_by)
              ON CONFLICT (account_id, id) DO UPDATE SET severity = excluded.severity, code = excluded.code,
              ended_at = excluded.ended_at, close_reason = excluded.close_reason,
              failed_checks = excluded.failed_checks, next_sequence = excluded.next_sequence,
-             judge_version = excluded.judge_version",
+             judge_version = excluded.judge_version, acknowledged_at = excluded.acknowledged_at,
+             acknowledged_by = excluded.acknowledged_by",
         )
         .map_err(engine)?;
     for incident in incidents {
@@ -148,6 +153,10 @@ fn write_incidents(tx: &Transaction<'_>, incidents: &[IncidentRecord]) -> Result
                 ":failed_checks": incident.failed_checks,
                 ":next_sequence": incident.next_sequence,
                 ":judge_version": incident.judge_version,
+                ":acknowledged_at": incident.acknowledged.as_ref().map(|said| said.at.0),
+                ":acknowledged_by": incident.acknowledged.as_ref().map(|said| &said.by),
+                ":acknowledged_at": incident.acknowledged.as_ref().map(|known| known.at.0),
+                ":acknowledged_by": incident.acknowledged.as_ref().map(|known| known.by.as_str()),
             })
             .map_err(engine)?;
     }

@@ -6,11 +6,10 @@ use std::sync::atomic::Ordering;
 use quaywatch_core::{AccountId, LocationId, ShardId, Timestamp};
 use rusqlite::{Connection, Row, Transaction, params};
 
-use super::account::not_built;
 use super::error::engine;
 use super::query::{exists, one, rows};
 use super::readers::Limit;
-use super::{Inner, apply, convert, retain, sort};
+use super::{Inner, apply, convert, pause, retain, sort};
 use crate::records::{
     AcceptedConfig, AccountRecord, Applied, BlindChange, ChangeRecord, ChannelRecord, Fence, LocationRecord,
     Retention, RetentionReport, StoreGauges, UpkeepDone,
@@ -190,11 +189,10 @@ impl SystemStore for Handle {
     }
 
     fn end_pauses(&self, at: Timestamp, limit: usize) -> BoxFuture<'_, Result<Vec<(AccountId, Applied)>>> {
-        let _ = (at, limit);
-        not_built()
+        self.write(move |tx| pause::end_pauses(tx, at, limit))
     }
     fn next_pause_end(&self) -> BoxFuture<'_, Result<Option<Timestamp>>> {
-        not_built()
+        self.read(pause::next_end)
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {

@@ -4,6 +4,10 @@
 ALTER TABLE account ADD COLUMN plan TEXT NOT NULL DEFAULT '';
 ALTER TABLE account ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';
 
+-- The key of a thing in the bin whose key was given to another meanwhile; its own is then one that nobody can write.
+ALTER TABLE monitor ADD COLUMN removed_key TEXT;
+ALTER TABLE channel ADD COLUMN removed_key TEXT;
+
 -- People belong to the server; membership says what they may do where.
 CREATE TABLE user (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,0 +1,314 @@
+//! Pages of monitors, quick also where an account has a hundred thousand. Two ways lead to a page:
+//!
+//! - **few**: some term of the query (a text, a tag, a status, …) has few monitors, as an index tells: those are looked
+//!   at one by one and sorted;
+//! - **in order**: otherwise what is wanted is frequent, so the list is read in its order until the page is full.
+//!
+//! Terms without an index (a port, an owner) may be rare without anybody knowing; then all of the list is read, in the
+//! order in which it lies, which costs some tens of milliseconds at worst.
+
+use std::fmt::Write as _;
+
+use quaywatch_core::{AccountId, MonitorId};
+use rusqlite::Connection;
+use rusqlite::types::Value;
+
+use super::listed::{self, folded};
+use super::listing::{monitor_rows, rank_of, status_counts};
+use super::query::{one, rows};
+use crate::Result;
+use crate::records::{CursorKey, MonitorCursor, MonitorPage, MonitorQuery, MonitorSort};
+
+/// So many monitors are few.
+const FEW: usize = 2_000;
+/// An account with fewer monitors is read through sooner than its texts are asked for.
+const SMALL: u64 = 5_000;
+const MOST: usize = 1_000;
+const USUAL: usize = 100;
+
+/// A page of monitors of one account.
+pub(super) fn page(connection: &Connection, account: AccountId, query: &MonitorQuery) -> Result<MonitorPage> {
+    let mut select = Select::new(account);
+    select.filter(query);
+    let few = few(connection, account, query)?;
+    let total = total(connection, account, query, &select, few.as_deref())?;
+    let limit = if query.limit == 0 { USUAL } else { query.limit.min(MOST) };
+    let mut found = select.run(connection, query, few, limit + 1)?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).cloned();
+    let items = monitor_rows(connection, account, found.into_iter().map(|place| place.id))?;
+    Ok(MonitorPage { items, next, total })
+}
+
+/// The statement, as it grows: terms in words, values by number.
+struct Select {
+    terms: String,
+    values: Vec<Value>,
+}
+
+impl Select {
+    fn new(account: AccountId) -> Self {
+        Self { terms: "l.account_id = ?1".to_owned(), values: vec![Value::Integer(account.0)] }
+    }
+
+    /// Remembers a value; what stands for it in a term.
+    fn value(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("?{}", self.values.len())
+    }
+
+    fn and(&mut self, term: &str) {
+        self.terms.push_str(" AND ");
+        self.terms.push_str(term);
+    }
+
+    /// Holds a column against a value. The sign keeps the engine from choosing an index for it: that was chosen here.
+    fn equals(&mut self, column: &str, value: impl Into<Value>) {
+        let value = self.value(value);
+        self.and(&format!("+l.{column} = {value}"));
+    }
+
+    fn filter(&mut self, query: &MonitorQuery) {
+        if let Some(search) = &query.search {
+            let value = self.value(folded(search.trim()));
+            self.and(&format!("instr(l.text, {value}) > 0"));
+        }
+        if !query.statuses.is_empty() {
+            let ranks: Vec<_> = query.statuses.iter().map(|status| rank_of(*status).to_string()).collect();
+            self.and(&format!("+l.rank IN ({})", ranks.join(", ")));
+        }
+        if let Some(kind) = &query.kind {
+            self.equals("kind", kind.clone());
+        }
+        if let Some(host) = &query.host {
+            self.equals("host", folded(host));
+        }
+        if let Some(port) = query.port {
+            self.equals("port", i64::from(port));
+        }
+        if let Some(group) = &query.group {
+            let value = self.value(group.clone());
+            self.and(&format!("(+l.grp = {value} OR (+l.grp > {value} || '/' AND +l.grp < {value} || '0'))"));
+        }
+        if let Some(owner) = &query.owner {
+            self.equals("owner", owner.to_text());
+        }
+        if let Some(paused) = query.paused {
+            self.equals("paused", i64::from(paused));
+        }
+        if let Some(enabled) = query.enabled {
+            self.equals("enabled", i64::from(enabled));
+        }
+        self.filter_labels(query);
+    }
+
+    fn filter_labels(&mut self, query: &MonitorQuery) {
+        for tag in &query.tags {
+            let name = self.value(tag.name.clone());
+            let value = tag.value.as_ref().map(|value| self.value(value.clone()));
+            let and = value.map_or_else(String::new, |value| format!(" AND t.value = {value}"));
+            self.label(&format!("t.kind = {} AND t.name = {name}{and}", listed::TAG), "");
+        }
+        if !query.channels.is_empty() {
+            let names: Vec<_> = query.channels.iter().map(|name| self.value(name.clone())).collect();
+            self.label(&format!("t.kind = {} AND t.name IN ({})", listed::CHANNEL, names.join(", ")), "");
+        }
+        if let Some(location) = &query.location {
+            let kind = listed::LOCATION;
+            let name = self.value(location.clone());
+            // Who names no location means this one.
+            let or = if location == "local" {
+                format!(
+                    " OR NOT EXISTS (SELECT 1 FROM label t INDEXED BY label_id WHERE t.id = l.id AND t.kind = {kind})"
+                )
+            } else {
+                String::new()
+            };
+            self.label(&format!("t.kind = {kind} AND t.name = {name}"), &or);
+        }
+    }
+
+    fn label(&mut self, term: &str, or: &str) {
+        self.and(&format!(
+            "(EXISTS (SELECT 1 FROM label t INDEXED BY label_id WHERE t.id = l.id AND {term}){or})"
+        ));
+    }
+
+    /// The places of the monitors that are wanted, in order.
+    fn run(
+        mut self,
+        connection: &Connection,
+        query: &MonitorQuery,
+        few: Option<Vec<i64>>,
+        limit: usize,
+    ) -> Result<Vec<MonitorCursor>> {
+        let (column, index) = match query.sort {
+            MonitorSort::Id => ("id", "NOT INDEXED"),
+            MonitorSort::Name => ("text", "INDEXED BY listed_text"),
+            MonitorSort::Status => ("rank", "INDEXED BY listed_rank"),
+            MonitorSort::Since => ("since", "INDEXED BY listed_since"),
+            MonitorSort::Updated => ("updated_at", "INDEXED BY listed_updated"),
+        };
+        let (than, direction) = if query.descending { ("<", "DESC") } else { (">", "ASC") };
+        let from = match few {
+            Some(ids) => {
+                let ids = self.value(format!("{ids:?}"));
+                format!("json_each({ids}) j CROSS JOIN listed l NOT INDEXED ON l.id = j.value")
+            }
+            None if is_unknown(query) => "listed l NOT INDEXED".to_owned(),
+            None => format!("listed l {index}"),
+        };
+        if let Some(after) = &query.after {
+            let id = self.value(after.id.0);
+            let term = match &after.key {
+                _ if query.sort == MonitorSort::Id => format!("l.id {than} {id}"),
+                key => {
+                    let key = self.value(match key {
+                        CursorKey::Number(number) => Value::Integer(*number),
+                        CursorKey::Text(text) => Value::Text(text.clone()),
+                    });
+                    format!("(l.{column}, l.id) {than} ({key}, {id})")
+                }
+            };
+            self.and(&term);
+        }
+        let order = if query.sort == MonitorSort::Id {
+            format!("l.id {direction}")
+        } else {
+            format!("l.{column} {direction}, l.id {direction}")
+        };
+        let sql = format!(
+            "SELECT l.id, l.{column} FROM {from} WHERE {} ORDER BY {order} LIMIT {limit}",
+            self.terms
+        );
+        rows(connection, &sql, rusqlite::params_from_iter(&self.values), |row| {
+            let key = match row.get(1)? {
+                _ if query.sort == MonitorSort::Id => CursorKey::Number(0),
+                Value::Text(text) => CursorKey::Text(text),
+                Value::Integer(number) => CursorKey::Number(number),
+                Value::Null | Value::Real(_) | Value::Blob(_) => CursorKey::Number(0),
+            };
+            Ok(MonitorCursor { key, id: MonitorId(row.get(0)?) })
+        })
+    }
+}
+
+/// Whether a term may be rare without an index that could tell.
+const fn is_unknown(query: &MonitorQuery) -> bool {
+    query.kind.is_some()
+        || query.port.is_some()
+        || query.owner.is_some()
+        || query.paused.is_some()
+        || query.enabled.is_some()
+        || query.location.is_some()
+}
+
+/// The fewest monitors that one term of the query leaves, if these are few.
+fn few(connection: &Connection, account: AccountId, query: &MonitorQuery) -> Result<Option<Vec<i64>>> {
+    let mut least: Option<Vec<i64>> = None;
+    let mut consider = |sql: &str, values: &[Value]| -> Result<()> {
+        let known = least.as_ref().map_or(FEW, Vec::len);
+        let sql = format!("{sql} LIMIT {}", known + 1);
+        let found: Vec<i64> = rows(connection, &sql, rusqlite::params_from_iter(values), |row| row.get(0))?;
+        if found.len() <= known {
+            least = Some(found);
+        }
+        Ok(())
+    };
+    let whose = Value::Integer(account.0);
+    if !query.statuses.is_empty() {
+        let ranks: Vec<_> = query.statuses.iter().map(|status| rank_of(*status).to_string()).collect();
+        let sql = format!(
+            "SELECT id FROM listed INDEXED BY listed_rank WHERE account_id = ?1 AND rank IN ({})",
+            ranks.join(", ")
+        );
+        consider(&sql, std::slice::from_ref(&whose))?;
+    }
+    if let Some(host) = &query.host {
+        let sql = "SELECT id FROM listed INDEXED BY listed_host WHERE account_id = ?1 AND host = ?2";
+        consider(sql, &[whose.clone(), Value::Text(folded(host))])?;
+    }
+    if let Some(group) = &query.group {
+        let sql = "SELECT id FROM listed INDEXED BY listed_group WHERE account_id = ?1 AND grp = ?2
+                   UNION ALL SELECT id FROM listed INDEXED BY listed_group
+                   WHERE account_id = ?1 AND grp > ?2 || '/' AND grp < ?2 || '0'";
+        consider(sql, &[whose.clone(), Value::Text(group.clone())])?;
+    }
+    for tag in &query.tags {
+        let mut sql =
+            format!("SELECT id FROM label WHERE account_id = ?1 AND kind = {} AND name = ?2", listed::TAG);
+        let mut values = vec![whose.clone(), Value::Text(tag.name.clone())];
+        if let Some(value) = &tag.value {
+            sql.push_str(" AND value = ?3");
+            values.push(Value::Text(value.clone()));
+        }
+        consider(&sql, &values)?;
+    }
+    if !query.channels.is_empty() {
+        let names: Vec<Value> = query.channels.iter().map(|name| Value::Text(name.clone())).collect();
+        let marks: Vec<_> = (2..names.len() + 2).map(|i| format!("?{i}")).collect();
+        let sql = format!(
+            "SELECT DISTINCT id FROM label WHERE account_id = ?1 AND kind = {} AND name IN ({})",
+            listed::CHANNEL,
+            marks.join(", ")
+        );
+        consider(&sql, &[vec![whose.clone()], names].concat())?;
+    }
+    if let Some(parts) = query.search.as_deref().and_then(parts)
+        && status_counts(connection, account)?.total() > SMALL
+    {
+        consider("SELECT rowid FROM listed_parts WHERE listed_parts MATCH ?1", &[Value::Text(parts)])?;
+    }
+    Ok(least)
+}
+
+/// All threes of letters of a text, as the index of parts is asked for them; nothing for a shorter text.
+fn parts(search: &str) -> Option<String> {
+    let letters: Vec<char> = folded(search.trim()).chars().collect();
+    let mut asked = String::new();
+    for three in letters.windows(3) {
+        if !asked.is_empty() {
+            asked.push_str(" AND ");
+        }
+        let three: String = three.iter().collect();
+        let _ = write!(asked, "\"{}\"", three.replace('"', "\"\""));
+    }
+    (!asked.is_empty()).then_some(asked)
+}
+
+/// How many there are in all, where that is kept or quickly counted.
+fn total(
+    connection: &Connection,
+    account: AccountId,
+    query: &MonitorQuery,
+    select: &Select,
+    few: Option<&[i64]>,
+) -> Result<Option<u64>> {
+    let plain = MonitorQuery {
+        statuses: query.statuses.clone(),
+        sort: query.sort,
+        descending: query.descending,
+        after: query.after.clone(),
+        limit: query.limit,
+        ..MonitorQuery::default()
+    };
+    if *query == plain {
+        let counts = status_counts(connection, account)?;
+        let mut statuses = query.statuses.clone();
+        statuses.sort_unstable_by_key(|status| *status as u8);
+        statuses.dedup();
+        let wanted = statuses.iter().map(|status| counts.of(*status)).sum();
+        return Ok(Some(if statuses.is_empty() { counts.total() } else { wanted }));
+    }
+    let Some(few) = few else { return Ok(None) };
+    let mut values = select.values.clone();
+    values.push(Value::Text(format!("{few:?}")));
+    let sql = format!(
+        "SELECT count(*) FROM json_each(?{}) j CROSS JOIN listed l NOT INDEXED ON l.id = j.value WHERE {}",
+        values.len(),
+        select.terms
+    );
+    let count: Option<i64> = one(connection, &sql, rusqlite::params_from_iter(&values), |row| row.get(0))?;
+    Ok(count.map(|count| count as u64))
+}

@@ -43,7 +43,7 @@ impl Teller {
         if note.kind == EventKind::ChannelRecovered {
             let (episode, over) = self.episodes.get_mut(&note.channel)?;
             let is_new = !std::mem::replace(over, true);
-            return is_new.then(|| ChannelNote { episode: *episode, ..note });
+            return is_new.then_some(ChannelNote { episode: *episode, ..note });
         }
         for n in 0..MOST_ALIKE {
             let episode = nth(&note, n);

@@ -4,8 +4,8 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -34,14 +34,31 @@ const BODY_DEADLINE: Duration = Duration::from_secs(30);
 const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What the server's file says about who is at the other end.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Settings {
     /// Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: Trust,
     /// The beginning of every link; with `https` every client is taken to come over HTTPS.
     pub public_url: Option<String>,
     /// How often one may ask.
     pub rates: Rates,
+}
+
+/// Says whose word is believed now: the file may be read again at any time.
+#[derive(Clone)]
+pub struct Trust(pub Arc<dyn Fn() -> Arc<[Network]> + Send + Sync>);
+
+/// Nobody's.
+impl Default for Trust {
+    fn default() -> Self {
+        Self(Arc::new(|| Arc::new([])))
+    }
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings").field("public_url", &self.public_url).finish_non_exhaustive()
+    }
 }
 
 /// The id of a request; found in its extensions, in its answer's head (`X-Request-Id`), in problems and in the log.
@@ -52,7 +69,7 @@ pub struct RequestId(pub Arc<str>);
 pub struct Gate {
     clock: Arc<dyn Clock>,
     authenticate: Arc<dyn Authenticate>,
-    trusted: RwLock<Arc<[Network]>>,
+    trusted: Trust,
     always_secure: bool,
     origin: Option<String>,
     limiter: Limiter,
@@ -75,20 +92,12 @@ impl Gate {
             limiter: Limiter::new(settings.rates, &clock),
             clock,
             authenticate,
-            trusted: RwLock::new(settings.trusted_proxies.into()),
+            trusted: settings.trusted_proxies,
             always_secure: settings.public_url.is_some_and(|url| url.starts_with("https://")),
             origin,
             seed: RandomState::new(),
             requests: AtomicU64::new(0),
         })
-    }
-
-    /// Believes other proxies from now on.
-    ///
-    /// # Panics
-    /// Never: no holder of the lock panics.
-    pub fn trust(&self, proxies: Vec<Network>) {
-        *self.trusted.write().expect("no holder of this lock panics") = proxies.into();
     }
 
     /// Puts the gate around a router.
@@ -129,8 +138,7 @@ impl Gate {
     fn client(&self, request: &Request) -> Client {
         let peer =
             request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
-        let trusted = Arc::clone(&self.trusted.read().expect("no holder of this lock panics"));
-        client::of(peer, request.headers(), &trusted, self.always_secure)
+        client::of(peer, request.headers(), &(self.trusted.0)(), self.always_secure)
     }
 }
 

@@ -29,6 +29,19 @@ pub struct Rates {
     pub stranger_burst: NonZeroU32,
 }
 
+impl Rates {
+    /// So many a second for a caller, ten times as many at once; strangers as by default.
+    #[must_use]
+    pub fn of_callers(per_second: u32) -> Self {
+        let least = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        Self {
+            caller_per_second: least(per_second),
+            caller_burst: least(per_second.saturating_mul(10)),
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Rates {
     fn default() -> Self {
         Self {

@@ -34,5 +34,5 @@ pub fn router(observatory: Arc<Observatory>) -> Router {
 
 /// Whoever mistypes is told what there is.
 async fn nothing_here() -> (StatusCode, &'static str) {
-    (StatusCode::NOT_FOUND, "nothing is here; there are /healthz, /readyz and /metrics\n")
+    (StatusCode::NOT_FOUND, "nothing is here; there are /api/docs, /healthz, /readyz and /metrics\n")
 }

@@ -13,7 +13,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use quaywatch_app::caller::Caller;
-use quaywatch_app::operations::replays::KeptAnswer;
+use quaywatch_app::operations::replays::{KeptAnswer, KeyedRequest, Known};
 use quaywatch_web::problem::{FieldError, Place, Problem};
 use sha2::{Digest as _, Sha256};
 
@@ -38,50 +38,53 @@ pub(super) async fn once(
     caller: &Caller,
     parts: &Parts,
     body: &Bytes,
-    answered: impl Future<Output = Response>,
+    answered: impl Future<Output = Response> + Send + 'static,
 ) -> Result<Response, Problem> {
     let Some(key) = key_of(parts)? else { return Ok(answered.await) };
-    let hash = hash(parts, body);
-    let place = (caller.account.0, key.clone());
-    let _held = Held::take(&api.replays, place).ok_or_else(|| {
-        let detail = "the first request with this `Idempotency-Key` is still at work";
-        Problem::new(StatusCode::CONFLICT, detail).with_code("at_work").retry_after(Duration::from_secs(1))
-    })?;
-    if let Some(kept) = api.operations.kept_answer(caller, &key).await? {
-        return if kept.request == hash { Ok(again(kept)) } else { Err(other_request()) };
+    let held = Held::take(&api.replays, (caller.account.0, key.clone())).ok_or_else(at_work)?;
+    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    let route = format!("{} {target}", parts.method);
+    let request = KeyedRequest { key, route, hash: Sha256::digest(body).into() };
+    match api.operations.begin_keyed(caller, request.clone()).await? {
+        Known::New => {}
+        Known::Answered(kept) => return Ok(again(kept)),
+        Known::Other => return Err(other_request()),
+        Known::Open => return Err(cut_short()),
     }
-    let response = answered.await;
-    // What failed for want of the server may work the next time; what the client did wrong stays wrong.
-    if response.status().is_server_error() || response.status() == StatusCode::TOO_MANY_REQUESTS {
-        return Ok(response);
-    }
-    keep(api, caller, key, hash, response).await
+    let (api, caller) = (api.clone(), caller.clone());
+    // A task of its own: a client that hangs up must not leave a request half done and nobody knowing.
+    let work = tokio::spawn(async move {
+        let answer = keep(&api, &caller, request, answered.await).await;
+        drop(held);
+        answer
+    });
+    work.await.unwrap_or_else(|_| Err(Problem::of(StatusCode::INTERNAL_SERVER_ERROR)))
 }
 
+/// Keeps the answer, unless it may be another one the next time.
 async fn keep(
     api: &Api,
     caller: &Caller,
-    key: String,
-    request: [u8; 32],
+    request: KeyedRequest,
     response: Response,
 ) -> Result<Response, Problem> {
+    let status = response.status();
+    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        api.operations.end_keyed(caller, request, None).await?;
+        return Ok(response);
+    }
     let (head, body) = response.into_parts();
     let Ok(bytes) = to_bytes(body, KEPT_MOST).await else {
-        tracing::warn!("an answer was too large to be kept for its idempotency key");
-        let detail = "it was done, but its answer is too large for an `Idempotency-Key`";
+        let detail = "it was done, but its answer is too large to be kept for an `Idempotency-Key`";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     };
     let text = |name: &HeaderName| {
         let value = head.headers.get(name)?.to_str().ok()?;
         Some((name.as_str().to_owned(), value.to_owned()))
     };
-    let kept = KeptAnswer {
-        request,
-        status: head.status.as_u16(),
-        headers: KEPT_HEADERS.iter().filter_map(text).collect(),
-        body: bytes.to_vec(),
-    };
-    api.operations.keep_answer(caller, &key, kept).await?;
+    let headers = KEPT_HEADERS.iter().filter_map(text).collect();
+    let kept = KeptAnswer { status: status.as_u16(), headers, body: bytes.to_vec() };
+    api.operations.end_keyed(caller, request, Some(kept)).await?;
     Ok(Response::from_parts(head, Body::from(bytes)))
 }
 
@@ -106,36 +109,44 @@ fn key_of(parts: &Parts) -> Result<Option<String>, Problem> {
         |text: &&str| (1..=100).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     match value.to_str().ok().filter(fits) {
         Some(text) => Ok(Some(text.to_owned())),
-        None => Err(Problem::invalid(vec![FieldError {
-            place: Place::Parameter("Idempotency-Key".to_owned()),
-            code: "bad_key".to_owned(),
-            message: "`Idempotency-Key` is not 1 to 100 printable characters".to_owned(),
-            suggestion: Some("send a new UUID for each thing to be done".to_owned()),
-        }])),
+        None => Err(wrong_key(
+            "bad_key",
+            "`Idempotency-Key` is not 1 to 100 printable characters",
+            "send a new UUID for each thing to be done",
+        )),
     }
 }
 
 fn other_request() -> Problem {
+    wrong_key(
+        "key_reused",
+        "this `Idempotency-Key` was sent with another request before",
+        "send a new one for each thing to be done",
+    )
+}
+
+fn wrong_key(code: &str, message: &str, suggestion: &str) -> Problem {
     Problem::invalid(vec![FieldError {
         place: Place::Parameter("Idempotency-Key".to_owned()),
-        code: "key_reused".to_owned(),
-        message: "this `Idempotency-Key` was sent with another request before".to_owned(),
-        suggestion: Some("send a new one for each thing to be done".to_owned()),
+        code: code.to_owned(),
+        message: message.to_owned(),
+        suggestion: Some(suggestion.to_owned()),
     }])
 }
 
-/// What makes two requests the same one.
-fn hash(parts: &Parts, body: &Bytes) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
-    for part in [parts.method.as_str().as_bytes(), target.as_bytes(), body] {
-        hasher.update((part.len() as u64).to_be_bytes());
-        hasher.update(part);
-    }
-    hasher.finalize().into()
+fn at_work() -> Problem {
+    let detail = "the first request with this `Idempotency-Key` is still at work";
+    Problem::new(StatusCode::CONFLICT, detail).with_code("at_work").retry_after(Duration::from_secs(1))
 }
 
-/// A key at work; free again when dropped, also when the client hangs up.
+/// The server ended in the middle of the first one.
+fn cut_short() -> Problem {
+    let detail = "the first request with this `Idempotency-Key` was cut short: look whether it was done, and if \
+                  not, send it with a new key";
+    Problem::new(StatusCode::CONFLICT, detail).with_code("cut_short")
+}
+
+/// A key at work; free again when dropped.
 struct Held {
     replays: Arc<Replays>,
     place: (i64, String),

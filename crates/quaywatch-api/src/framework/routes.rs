@@ -154,13 +154,16 @@ pub trait Handler<P, Q, B, W>: Clone + Send + Sync + 'static {
     type Output: Output;
 
     /// Answers one.
-    fn call(self, call: Call<P, Q, B, W>) -> impl Future<Output = Result<Self::Output, Problem>> + Send;
+    fn call(
+        self,
+        call: Call<P, Q, B, W>,
+    ) -> impl Future<Output = Result<Self::Output, Problem>> + Send + 'static;
 }
 
 impl<F, R, O, P, Q, B, W> Handler<P, Q, B, W> for F
 where
     F: Fn(Call<P, Q, B, W>) -> R + Clone + Send + Sync + 'static,
-    R: Future<Output = Result<O, Problem>> + Send,
+    R: Future<Output = Result<O, Problem>> + Send + 'static,
     O: Output,
     P: Send,
     Q: Send,
@@ -169,7 +172,7 @@ where
 {
     type Output = O;
 
-    fn call(self, call: Call<P, Q, B, W>) -> impl Future<Output = Result<O, Problem>> + Send {
+    fn call(self, call: Call<P, Q, B, W>) -> impl Future<Output = Result<O, Problem>> + Send + 'static {
         self(call)
     }
 }
@@ -393,7 +396,7 @@ where
         let (query, body) = self.read(parts.uri.query(), &bytes, &parts.headers)?;
         let call = Call { api: api.clone(), caller, path, query, body, head: head.clone() };
         let handler = self.handler.clone();
-        let answered = async {
+        let answered = async move {
             match handler.call(call).await {
                 Ok(output) => output.respond(&head),
                 Err(problem) => problem.into_response(),

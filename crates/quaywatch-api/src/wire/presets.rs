@@ -2,8 +2,11 @@
 
 use quaywatch_app::operations::presets::PresetsView;
 use quaywatch_core::ports;
+use quaywatch_core::spec::suggest::Suggestion;
 use schemars::JsonSchema;
 use serde::Serialize;
+
+use super::time::Seconds;
 
 /// What is known of ports.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -14,6 +17,21 @@ pub(crate) struct Presets {
     sets: Vec<PresetSet>,
     /// Every known service, by port.
     services: Vec<Service>,
+    /// Values of `timeout` that suit kinds of targets.
+    timeouts: Vec<Range>,
+    /// Values of `check_interval` that suit kinds of targets.
+    intervals: Vec<Range>,
+}
+
+/// A range that suits a kind of target.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Range {
+    /// A word for it.
+    name: String,
+    /// What people call it.
+    label: String,
+    least: Seconds,
+    most: Seconds,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -56,6 +74,19 @@ impl From<PresetsView> for Presets {
             presets: view.presets.iter().map(preset).collect(),
             sets: view.sets.iter().map(set).collect(),
             services: view.services.iter().map(Service::from).collect(),
+            timeouts: view.timeouts.iter().map(Range::from).collect(),
+            intervals: view.intervals.iter().map(Range::from).collect(),
+        }
+    }
+}
+
+impl From<&Suggestion> for Range {
+    fn from(range: &Suggestion) -> Self {
+        Self {
+            name: range.name.to_owned(),
+            label: range.label.to_owned(),
+            least: Seconds(range.least),
+            most: Seconds(range.most),
         }
     }
 }

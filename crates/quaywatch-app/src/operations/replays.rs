@@ -1,4 +1,6 @@
-//! Answers that are kept, so that a request that is sent twice under one key is done once.
+//! Requests that may come a second time under one key, and are done once.
+
+use quaywatch_store::records::{Idempotency, IdempotentCall, StoredAnswer};
 
 use super::{OperationError, Operations};
 use crate::caller::Caller;
@@ -6,8 +8,6 @@ use crate::caller::Caller;
 /// An answer that was given under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptAnswer {
-    /// The hash of the request that it answered.
-    pub request: [u8; 32],
     /// Its status.
     pub status: u16,
     /// What of its head is worth keeping.
@@ -16,31 +16,66 @@ pub struct KeptAnswer {
     pub body: Vec<u8>,
 }
 
+/// A request under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyedRequest {
+    /// The key.
+    pub key: String,
+    /// Method and target.
+    pub route: String,
+    /// The hash of its body.
+    pub hash: [u8; 32],
+}
+
+/// What is known of a request under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// It never came within the last day: its answer is to be given with [`Operations::end_keyed`].
+    New,
+    /// It came, and nobody said how it ended.
+    Open,
+    /// Another request came under this key.
+    Other,
+    /// It came, and this was answered.
+    Answered(KeptAnswer),
+}
+
 impl Operations {
-    /// What was answered in the caller's account under this key within the last day.
+    /// Whether the caller's account sent this within the last day; if not, it is remembered from now on.
     ///
     /// # Errors
-    /// Where the store cannot be read.
-    pub async fn kept_answer(
-        &self,
-        caller: &Caller,
-        key: &str,
-    ) -> Result<Option<KeptAnswer>, OperationError> {
-        let _ = (self.account(caller), key);
-        Ok(None)
+    /// Where the store cannot.
+    pub async fn begin_keyed(&self, caller: &Caller, request: KeyedRequest) -> Result<Known, OperationError> {
+        Ok(match self.account(caller).begin_call(call(request), self.clock.now()).await? {
+            Idempotency::New => Known::New,
+            Idempotency::UnderWay => Known::Open,
+            Idempotency::OtherRequest => Known::Other,
+            Idempotency::Answered(answer) => Known::Answered(KeptAnswer {
+                status: answer.status,
+                headers: serde_json::from_str(&answer.headers).unwrap_or_default(),
+                body: answer.body,
+            }),
+        })
     }
 
-    /// Keeps an answer for a day.
+    /// How it ended; `None`: nothing came of it, and it may be sent again.
     ///
     /// # Errors
-    /// Where the store cannot be written.
-    pub async fn keep_answer(
+    /// Where the store cannot.
+    pub async fn end_keyed(
         &self,
         caller: &Caller,
-        key: &str,
-        answer: KeptAnswer,
+        request: KeyedRequest,
+        answer: Option<KeptAnswer>,
     ) -> Result<(), OperationError> {
-        let _ = (self.account(caller), key, answer);
-        Ok(())
+        let store = self.account(caller);
+        let Some(answer) = answer else { return Ok(store.forget_call(call(request)).await?) };
+        let headers = serde_json::to_string(&answer.headers).expect("texts always become JSON");
+        let answer = StoredAnswer { status: answer.status, headers, body: answer.body };
+        Ok(store.answer_call(call(request), answer).await?)
     }
+}
+
+fn call(request: KeyedRequest) -> IdempotentCall {
+    IdempotentCall { key: request.key, route: request.route, request_hash: request.hash }
 }

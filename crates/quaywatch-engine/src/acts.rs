@@ -7,7 +7,7 @@ use std::time::Duration;
 use quaywatch_core::{MonitorId, Timestamp};
 use quaywatch_notify::Notice;
 use quaywatch_store::StoreError;
-use quaywatch_store::records::{EventRecord, IncidentFilter, IncidentRecord};
+use quaywatch_store::records::{EventRecord, IncidentRecord};
 use tokio::sync::{oneshot, watch};
 
 use crate::engine::Engine;
@@ -145,9 +145,7 @@ impl Engine {
         // Its end may be decided and not yet written.
         self.flush().await;
         let account = self.store.account(incident.account);
-        let of_monitor = IncidentFilter { monitor: Some(incident.monitor), ..IncidentFilter::default() };
-        let record = account.incidents(of_monitor).await?.into_iter().find(|known| known.id == incident.id);
-        let record = record.ok_or(ActError::NotFound)?;
+        let record = account.incident(incident.id).await?.ok_or(ActError::NotFound)?;
         let events = account.events(incident.id).await?;
         let last = events.last().and_then(|event| Notice::from_snapshot(&event.snapshot).ok());
         let last = last.ok_or(ActError::NotFound)?;

@@ -1,5 +1,8 @@
 //! The engine as it runs: its thread, its tasks, the real store, real webhooks over loopback; only the runner is made up.
 
+mod acts;
+mod bulk;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::StoreError;
 use crate::records::{
-    Blind, BlindChange, DeliveryState, DeliveryUpdate, EvidenceRecord, Fence, IncidentFilter, InputRecord,
-    Interval, IntervalWrite, OutboxWrite, ShardStep,
+    Acknowledged, Blind, BlindChange, DeliveryState, DeliveryUpdate, EvidenceRecord, Fence, IncidentFilter,
+    InputRecord, Interval, IntervalWrite, OutboxWrite, ShardStep,
 };
 
 pub(super) fn opened(monitor: MonitorId, ms: i64) -> IntervalWrite {
@@ -169,6 +169,10 @@ pub(super) fn a_shard_is_loaded_as_it_was_left(open: Open<'_>) {
     assert_eq!(loaded.monitors.iter().map(|m| m.id).collect::<Vec<_>>(), [id]);
     assert_eq!(loaded.states, [state(id, Status::Down, 50 * SECOND)]);
     assert_eq!(loaded.open_incidents, [incident(1, id, 50 * SECOND)]);
+    let mut cared_for = incident(1, id, 50 * SECOND);
+    cared_for.acknowledged = Some(Box::new(Acknowledged { at: at(90 * SECOND), by: "Anna".into() }));
+    commit(&shard, ShardStep { incidents: vec![cared_for.clone()], ..step(id, 2 * MINUTE) });
+    assert_eq!(wait(shard.load()).expect("loaded").open_incidents, [cared_for]);
     let mut end = step(id, 3 * MINUTE);
     end.states.push(crate::records::StateWrite { state: None, ..state(id, Status::Up, 0) });
     let mut over = incident(1, id, 50 * SECOND);

@@ -65,6 +65,13 @@ impl EgressPolicy {
         Self { accounts, public_only: false, lists: Arc::new(Lists { allow, deny }) }
     }
 
+    /// The most that a setting can allow: what this one denies, no other allows.
+    #[must_use]
+    pub fn lenient() -> Self {
+        let all = vec![Network::v4(0, 0, 0, 0, 0), Network::v6([0; 4], [0; 4], 0)];
+        Self::new(Accounts::Single, all, Vec::new())
+    }
+
     /// The policy that binds `account`: with several accounts, all but the server's own are held to public addresses.
     #[must_use]
     pub fn of(&self, account: AccountId) -> Self {

@@ -173,7 +173,7 @@ pub(crate) enum CheckOutput {
 
 #[derive(Debug, Args)]
 pub(crate) struct Validate {
-    /// The configuration file
+    /// The configuration file, or `-` for standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 

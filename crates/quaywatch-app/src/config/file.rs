@@ -1,12 +1,15 @@
 //! The file as a whole. Sections may stand in any order, and monitors need all others; yet a million monitors must
 //! never stand in memory as a tree. So sections are read first and monitors then, one by one.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use quaywatch_core::MonitorSpec;
-use quaywatch_core::doc::{Node, Path, Problems, Value, closest, pairs, quote};
+use quaywatch_core::doc::{Node, Path, Problems, Span, Value, closest, pairs, quote};
+use quaywatch_core::egress::{Egress, EgressPolicy};
 use quaywatch_core::spec::values::At;
-use quaywatch_core::spec::{Context, Defaults, fields};
+use quaywatch_core::spec::{Context, Defaults, Host, fields};
 use sha2::{Digest, Sha256};
 
 use super::budget::Load;
@@ -261,12 +264,18 @@ pub(super) fn monitors<'t>(
     of_yaml: &mut Problems,
 ) -> Option<Node<'t>> {
     let (mut found, mut load) = (Vec::new(), Load::new(&config.server));
+    let mut barred = Vec::new();
     let cx = Context { locations: &config.locations, channels };
     let path = Path::Root.key("monitors");
     let root = yaml::document(text, "monitors", of_yaml, &mut |index, node, _| {
         let item = path.index(index);
         MonitorSpec::read_all(node, &item, &config.defaults, &cx, problems, &mut |spec| {
             load.add(&spec, found.len());
+            if let Host::Ip(ip) = spec.host_and_port().0
+                && let Egress::Denied { rule } = config.server.egress.judge(*ip)
+            {
+                barred.push((node.get("host").map_or(node.span, |host| host.span), *ip, rule));
+            }
             found.push(MonitorConfig {
                 id: spec.key.as_deref().map(Into::into),
                 name: spec.name.as_str().into(),
@@ -276,9 +285,25 @@ pub(super) fn monitors<'t>(
         });
     });
     load.warn(&found, problems);
+    warn_of_barred(&barred, problems);
     twins(&found, problems);
     config.monitors = found;
     root
+}
+
+/// Addresses that the egress policy will not let anybody dial.
+fn warn_of_barred(barred: &[(Span, IpAddr, Cow<'static, str>)], problems: &mut Problems) {
+    for (span, ip, rule) in barred {
+        let message = format!("`{ip}` may not be dialled: {rule}");
+        let remedy = if rule.starts_with("deny ") {
+            "watch another address, or take this one out of `server.egress.deny`"
+        } else if EgressPolicy::lenient().judge(*ip).is_allowed() {
+            "allow it under `server.egress.allow`"
+        } else {
+            "watch another address; no setting allows this one"
+        };
+        problems.warning(&Path::Root.key("monitors"), *span, "never_dialled", message, remedy);
+    }
 }
 
 /// Monitors that would share one history.

@@ -291,6 +291,26 @@ fn z01_whatever_is_wrong_is_shown_with_place_line_and_remedy() {
 }
 
 #[test]
+fn addresses_that_are_never_dialled_are_warned_of_where_they_stand() {
+    let told = |server: &str, host: &str| {
+        let config = accept(&format!("monitors:\n- name: a\n  port: 80\n  host: {host}\n{server}"));
+        let lines = config.warnings.iter().map(|warning| (warning.span.line, warning.remedy.clone()));
+        lines.collect::<Vec<_>>()
+    };
+    for never in ["169.254.169.254", "'::ffff:169.254.169.254'", "255.255.255.255", "224.0.0.1"] {
+        let wanted = [(4, "watch another address; no setting allows this one".to_owned())];
+        assert_eq!(told("", never), wanted);
+        assert_eq!(told("server: {egress: {allow: [0.0.0.0/0]}}\n", never), wanted);
+    }
+    assert_eq!(told("", "fe80::1"), [(4, "allow it under `server.egress.allow`".to_owned())]);
+    let deny = "server: {egress: {deny: [203.0.113.0/24]}}\n";
+    assert!(told(deny, "203.0.113.7")[0].1.contains("server.egress.deny"));
+    for fine in ["127.0.0.1", "203.0.113.7", "db.example.com", "10.0.0.1"] {
+        assert_eq!(told("", fine), []);
+    }
+}
+
+#[test]
 fn what_works_but_is_hardly_meant_is_a_warning() {
     let mut text = "monitors:\n- {name: mysql, host: db, port: 3306, handshake: full}\n".to_owned();
     text += "- {name: slow, host: db, port: 1, response_time_threshold: 20s}\n";
@@ -389,6 +409,7 @@ fn only_what_differs_is_changed_and_others_things_are_left_alone() {
             ResourceChange::RemoveMonitor { key } => format!("remove {key}"),
             ResourceChange::PutChannel { key, settings, .. } => format!("put channel {key} {settings}"),
             ResourceChange::RemoveChannel { key } => format!("remove channel {key}"),
+            other => panic!("a file names things by their keys: {other:?}"),
         })
         .collect();
     assert_eq!(

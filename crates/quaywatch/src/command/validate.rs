@@ -8,8 +8,12 @@ use crate::arguments::Validate;
 use crate::terminal;
 
 pub(crate) fn run(arguments: &Validate) -> ExitCode {
-    let name = arguments.file.display().to_string();
-    let text = match std::fs::read_to_string(&arguments.file) {
+    let (name, text) = if arguments.file.as_os_str() == "-" {
+        ("standard input".to_owned(), std::io::read_to_string(std::io::stdin()))
+    } else {
+        (arguments.file.display().to_string(), std::fs::read_to_string(&arguments.file))
+    };
+    let text = match text {
         Ok(text) => text,
         Err(error) => return terminal::fail(&format!("cannot read {name}: {error}")),
     };

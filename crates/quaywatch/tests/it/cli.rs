@@ -117,6 +117,21 @@ fn wrong_usage_names_what_is_wrong_and_what_to_write() {
 }
 
 #[test]
+fn validate_reads_standard_input_and_warns_of_what_is_never_dialled() {
+    let file =
+        "monitors:\n- {name: a, host: 127.0.0.1, port: 22}\n- name: b\n  port: 80\n  host: 169.254.169.254\n";
+    let output = with_input(&["validate", "-"], file);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).starts_with("standard input is valid: 2 monitors"), "{}", out(&output));
+    assert!(err(&output).contains("standard input:5:9"), "{}", err(&output));
+    assert!(err(&output).contains("`169.254.169.254` may not be dialled: never 169.254.0.0/16"), "{}", err(&output));
+    assert_eq!(with_input(&["validate", "-"], "monitors: [{name: a}]\n").status.code(), Some(1));
+    let check = quaywatch(&["check", "169.254.169.254:80"]);
+    assert_eq!(check.status.code(), Some(3));
+    assert!(out(&check).contains("169.254.0.0/16"), "{}", out(&check));
+}
+
+#[test]
 fn t11_t12_ports_lists_the_sixteen_presets_in_their_order() {
     insta::assert_snapshot!("ports", out(&quaywatch(&["ports"])));
     let all = quaywatch(&["ports", "--all", "--output", "json"]);

@@ -92,3 +92,25 @@ fn monitors_are_added_changed_and_removed_while_others_keep_their_streaks_and_in
     server.stop();
     assert_eq!(sink.taken("incident.opened").len(), 1, "nothing was told twice");
 }
+
+#[test]
+fn told_to_stop_while_it_reads_its_file_again_it_ends_cleanly_and_soon() {
+    let many = |from: u32| {
+        let monitor = |n: u32| {
+            let [_, a, b, c] = (from + n).to_be_bytes();
+            format!("- {{name: m{n}, host: 127.{a}.{b}.{c}, port: 9, check_interval: 60s}}\n")
+        };
+        (0..20_000).map(monitor).fold("monitors:\n".to_owned(), |text, line| text + &line)
+    };
+    let mut server = Server::new(BINARY, &many(0));
+    server.start();
+    // Every monitor changes, and the reload is met at other points each time.
+    for (round, pause_ms) in [0, 20, 100, 300, 700].into_iter().enumerate() {
+        server.configure(&many(100_000 * (1 + round as u32)));
+        server.signal(Signal::SIGHUP);
+        wait::poll(Duration::from_millis(pause_ms), || None::<()>);
+        let status = server.stop();
+        assert!(status.success(), "after {pause_ms} ms: {status}\n{}", server.log());
+        server.start();
+    }
+}

@@ -4,6 +4,8 @@
 //! Every request goes through the server's own HTTP client, so that a provider's documents cannot send it to an address
 //! that the egress policy forbids; it follows no redirect, and an issuer behind https names nothing behind http.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +14,8 @@ use openidconnect::core::{
     CoreProviderMetadata,
 };
 use openidconnect::{
-    AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse, IssuerUrl, Nonce,
-    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse as _,
+    AsyncHttpClient, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse,
+    IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse as _,
 };
 use quaywatch_core::{Clock, Secret};
 use quaywatch_net::http::{HttpClient, Limits, Request};
@@ -84,7 +86,7 @@ impl Flow<'_> {
     /// The provider's documents: where to send people, and the keys it signs with.
     pub(super) async fn discover(&self) -> Result<CoreProviderMetadata, FlowError> {
         // The library compares the issuer in the document with the one asked for: a document of another is refused.
-        CoreProviderMetadata::discover_async(self.issuer()?, &|request| self.send(request))
+        CoreProviderMetadata::discover_async(self.issuer()?, &self.wire())
             .await
             .map_err(|error| FlowError::Provider(format!("cannot be asked what it is: {}", told(&error))))
     }
@@ -130,7 +132,7 @@ impl Flow<'_> {
             .exchange_code(AuthorizationCode::new(code.to_owned()))
             .map_err(|error| FlowError::Provider(format!("names no place for codes: {error}")))?
             .set_pkce_verifier(away.verifier)
-            .request_async(&|request| self.send(request))
+            .request_async(&self.wire())
             .await
             .map_err(|error| {
                 FlowError::Unproved(format!("the provider did not take the code: {}", told(&error)))
@@ -150,10 +152,41 @@ impl Flow<'_> {
         verifier.clone().set_allowed_algs(ALGORITHMS).set_time_fn(move || now)
     }
 
+    fn wire(&self) -> Wire {
+        Wire { client: self.client.clone(), only_https: self.provider.issuer.starts_with("https:") }
+    }
+
+    fn issuer(&self) -> Result<IssuerUrl, FlowError> {
+        IssuerUrl::new(self.provider.issuer.clone())
+            .map_err(|error| FlowError::Provider(format!("has an issuer that is no address: {error}")))
+    }
+
+    fn secret(&self) -> Option<ClientSecret> {
+        self.provider.client_secret.as_ref().map(|secret| ClientSecret::new(secret.reveal().clone()))
+    }
+}
+
+/// Where the library's requests go. A type and not a closure: its future is then known to be [`Send`] for every
+/// lifetime, which handlers need.
+struct Wire {
+    client: HttpClient,
+    only_https: bool,
+}
+
+impl<'c> AsyncHttpClient<'c> for Wire {
+    type Error = Unsent;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Unsent>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
+    }
+}
+
+impl Wire {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Unsent> {
         let (head, body) = request.into_parts();
         let url = Url::parse(&head.uri.to_string()).map_err(|error| Unsent(error.to_string()))?;
-        if url.scheme() != "https" && self.provider.issuer.starts_with("https:") {
+        if url.scheme() != "https" && self.only_https {
             return Err(Unsent(format!(
                 "an address without https is named: {}",
                 url.host_str().unwrap_or_default()
@@ -169,21 +202,12 @@ impl Flow<'_> {
         *response.headers_mut() = answer.headers;
         Ok(response)
     }
-
-    fn issuer(&self) -> Result<IssuerUrl, FlowError> {
-        IssuerUrl::new(self.provider.issuer.clone())
-            .map_err(|error| FlowError::Provider(format!("has an issuer that is no address: {error}")))
-    }
-
-    fn secret(&self) -> Option<ClientSecret> {
-        self.provider.client_secret.as_ref().map(|secret| ClientSecret::new(secret.reveal().clone()))
-    }
 }
 
 /// Why a request of the library was not answered.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Unsent(String);
+pub(super) struct Unsent(String);
 
 fn read(claims: &CoreIdTokenClaims) -> Claims {
     let verified = claims.email_verified().unwrap_or(false);
@@ -329,7 +353,8 @@ mod tests {
         let secure = Provider { issuer: "https://127.0.0.1:1".to_owned(), ..scene.declared.clone() };
         let flow = Flow { provider: &secure, client: scene.client.clone(), clock: &*scene.clock };
         let request = http::Request::get(format!("{}/keys", scene.provider.issuer));
-        let error = flow.send(request.body(Vec::new()).expect("a request")).await.expect_err("refused");
+        let error =
+            flow.wire().send(request.body(Vec::new()).expect("a request")).await.expect_err("refused");
         assert!(error.to_string().contains("https"), "{error}");
         assert_eq!(scene.provider.requests(), 0);
     }

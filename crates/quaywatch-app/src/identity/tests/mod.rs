@@ -35,7 +35,10 @@ struct Kit {
 
 impl Kit {
     fn new() -> Self {
-        Self::with(Settings { public_url: Some("https://watch.example.com".to_owned()), ..Settings::default() })
+        Self::with(Settings {
+            public_url: Some("https://watch.example.com".to_owned()),
+            ..Settings::default()
+        })
     }
 
     fn multi() -> Self {
@@ -46,7 +49,8 @@ impl Kit {
         let directory = tempfile::tempdir().expect("a directory");
         let clock = Arc::new(ManualClock::new());
         let shared: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-        let store = SqliteStore::open_serving(directory.path(), Arc::clone(&shared)).expect("the store opens");
+        let store =
+            SqliteStore::open_serving(directory.path(), Arc::clone(&shared)).expect("the store opens");
         let store: Arc<dyn Store> = store;
         let identity = Identity::new(Arc::clone(&store), shared, settings);
         identity.attach_vault(Arc::new(Sealer::open_or_create(directory.path()).expect("a key")));
@@ -112,6 +116,19 @@ impl Kit {
         };
         self.identity.set_up(first, &origin()).await.expect("set up")
     }
+}
+
+/// Whoever serves people moves what they wait for from thread to thread.
+#[test]
+fn everything_that_is_waited_for_may_move_between_threads() {
+    fn moves<T: Send>(_: T) {}
+    let check = |identity: &Identity, caller: &Caller, origin: &Origin| {
+        moves(identity.depart("", Some(caller), origin));
+        let back = super::oidc::Return { state: String::new(), code: String::new(), binding: String::new() };
+        moves(identity.arrive("", back, origin));
+        moves(identity.sign_in_with_passkey("", &serde_json::Value::Null, origin));
+    };
+    let _ = check;
 }
 
 fn origin() -> Origin {

@@ -53,7 +53,10 @@ async fn nobody_makes_or_unmakes_more_than_they_are() {
     assert_eq!(code(identity.change_role(&admin, id(&admin), Role::Owner).await), "denied");
     assert_eq!(code(identity.change_role(&admin, id(&owner), Role::Viewer).await), "denied");
     assert_eq!(code(identity.remove_member(&admin, id(&owner)).await), "denied");
-    assert_eq!(code(identity.invite(&admin, invitation("x@example.com", Into::Account(Role::Owner))).await), "denied");
+    assert_eq!(
+        code(identity.invite(&admin, invitation("x@example.com", Into::Account(Role::Owner))).await),
+        "denied"
+    );
     identity.change_role(&admin, id(&viewer), Role::Admin).await.expect("as much as an admin is");
     identity.change_role(&admin, id(&viewer), Role::Viewer).await.expect("and back");
     assert_eq!(code(identity.change_role(&viewer, id(&viewer), Role::Responder).await), "denied");
@@ -64,7 +67,8 @@ async fn nobody_makes_or_unmakes_more_than_they_are() {
     let people: Vec<Scope> = vec!["people:admin".parse().expect("a scope")];
     let new = NewToken { name: "hr".to_owned(), scopes: people, expires_at: None };
     let token = identity.create_token(&owner, new).await.expect("created");
-    let token = identity.authenticate_token(token.secret.reveal(), origin().address).await.expect("recognised");
+    let token =
+        identity.authenticate_token(token.secret.reveal(), origin().address).await.expect("recognised");
     let viewer = invitation("x@example.com", Into::Account(Role::Viewer));
     assert_eq!(code(identity.invite(&token, viewer).await), "denied", "a viewer sees more than it");
 }
@@ -97,7 +101,10 @@ async fn an_invitation_lets_one_person_in_once_and_for_a_week() {
     let listed = kit.identity.list_invitations(&owner).await.expect("listed");
     assert_eq!(listed.iter().map(|waiting| waiting.id).collect::<Vec<_>>(), [taken_back.invitation.id]);
     kit.identity.revoke_invitation(&owner, taken_back.invitation.id).await.expect("taken back");
-    assert_eq!(code(kit.identity.read_offer(taken_back.secret.reveal(), &origin()).await), "invitation_ended");
+    assert_eq!(
+        code(kit.identity.read_offer(taken_back.secret.reveal(), &origin()).await),
+        "invitation_ended"
+    );
 
     let good = kit.identity.invite(&owner, new.clone()).await.expect("invited");
     let weak = kit.identity.accept_invitation(yes(good.secret.reveal(), "lee@example.com"), &origin()).await;
@@ -118,7 +125,8 @@ async fn whoever_is_known_accepts_with_their_own_password() {
     let new = invitation("lee@example.com", Into::Account(Role::Admin));
     let created = kit.identity.invite(&Caller::host(0, other.id), new).await.expect("invited");
     assert!(kit.identity.read_offer(created.secret.reveal(), &origin()).await.expect("offered").known);
-    let stolen = kit.identity.accept_invitation(yes(created.secret.reveal(), "lighthouses at night"), &origin()).await;
+    let stolen =
+        kit.identity.accept_invitation(yes(created.secret.reveal(), "lighthouses at night"), &origin()).await;
     assert_eq!(code(stolen), "wrong_credentials", "the link alone takes over nobody");
     let session = kit.identity.accept_invitation(yes(created.secret.reveal(), PASSWORD), &origin()).await;
     let session = session.expect("accepted");
@@ -127,7 +135,10 @@ async fn whoever_is_known_accepts_with_their_own_password() {
     let profile = kit.identity.read_profile(&caller).await.expect("read");
     assert_eq!(profile.accounts.len(), 2);
 
-    kit.identity.switch_account(&caller, session.secret.reveal(), AccountId::DEFAULT).await.expect("switched");
+    kit.identity
+        .switch_account(&caller, session.secret.reveal(), AccountId::DEFAULT)
+        .await
+        .expect("switched");
     let caller = kit.as_caller(&session).await;
     assert_eq!((caller.account, &caller.access), (AccountId::DEFAULT, &Access::Role(Role::Viewer)));
     let third = kit.store.system().create_account("third".to_owned(), kit.clock.now()).await.expect("made");
@@ -163,7 +174,11 @@ async fn many_owners_come_by_invitation_into_accounts_of_their_own() {
     let waiting = kit.identity.invite(&owner, invitation("x@example.com", Into::Account(Role::Viewer))).await;
     let foreign = waiting.expect("invited").invitation.id;
     assert_eq!(code(kit.identity.revoke_invitation(&lee, foreign).await), "not_found");
-    assert_eq!(code(kit.identity.invite(&lee, new.clone()).await), "denied", "only the first account's owners");
+    assert_eq!(
+        code(kit.identity.invite(&lee, new.clone()).await),
+        "denied",
+        "only the first account's owners"
+    );
 
     let single = Kit::new();
     let owner = single.caller("kim@example.com", Role::Owner).await;

@@ -14,7 +14,8 @@ const URL: &str = "https://watch.example.com";
 /// The code that an app shows now, by the secret as people type it.
 fn code_now(kit: &Kit, typed: &str) -> String {
     let secret = totp_rs::Secret::try_from_base32(typed).expect("base32");
-    let totp = Builder::new().with_secret(secret).with_account_name("x").build().expect("a secret of 160 bits");
+    let totp =
+        Builder::new().with_secret(secret).with_account_name("x").build().expect("a secret of 160 bits");
     totp.generate(kit.clock.now().secs().unsigned_abs()).to_string()
 }
 
@@ -43,7 +44,10 @@ async fn a_code_is_asked_for_once_the_first_one_was_right() {
     kit.recognise(&session).await.expect("the one that asked stays");
     let asked = kit.try_sign_in("kim@example.com", PASSWORD, None).await.expect("so far");
     assert!(matches!(asked, SignIn::SecondFactorNeeded));
-    assert_eq!(code(kit.try_sign_in("kim@example.com", "wrong password", Some("000000")).await), "wrong_credentials");
+    assert_eq!(
+        code(kit.try_sign_in("kim@example.com", "wrong password", Some("000000")).await),
+        "wrong_credentials"
+    );
     assert_eq!(code(kit.try_sign_in("kim@example.com", PASSWORD, Some("000000")).await), "wrong_code");
 
     let shown = code_now(&kit, &typed);
@@ -75,7 +79,10 @@ async fn the_second_factor_is_turned_off_by_the_password_or_by_the_host() {
     assert_eq!(code(kit.identity.new_recovery_codes(&kim, secret(PASSWORD)).await), "second_factor_off");
     let (_, old) = turn_on(&kit, &kim, &session).await;
     assert_eq!(code(kit.identity.begin_second_factor(&kim).await), "second_factor_on");
-    assert_eq!(code(kit.identity.end_second_factor(&kim, secret("tugboats at dusk")).await), "wrong_password");
+    assert_eq!(
+        code(kit.identity.end_second_factor(&kim, secret("tugboats at dusk")).await),
+        "wrong_password"
+    );
     let new = kit.identity.new_recovery_codes(&kim, secret(PASSWORD)).await.expect("new ones");
     let outcome = kit.try_sign_in("kim@example.com", PASSWORD, Some(old[0].reveal())).await;
     assert_eq!(code(outcome), "wrong_code", "the old ones no longer work");
@@ -157,7 +164,8 @@ impl Harbour {
             providers: vec![declared],
             ..Settings::default()
         });
-        kit.identity.attach_client(super::super::oidc::flow::client_of_tests(Arc::<ManualClock>::clone(&kit.clock)));
+        kit.identity
+            .attach_client(super::super::oidc::flow::client_of_tests(Arc::<ManualClock>::clone(&kit.clock)));
         Self { kit, provider }
     }
 
@@ -195,7 +203,11 @@ async fn a_provider_lets_in_whom_it_vouches_for_and_the_file_allows() {
 
     harbour.kit.person("boss@example.com", Role::Owner).await;
     harbour.provider.claim(json!({"sub": "eve-1", "email": "boss@example.com", "email_verified": false}));
-    assert_eq!(code(harbour.sign_in().await), "not_invited", "an address that the provider does not vouch for");
+    assert_eq!(
+        code(harbour.sign_in().await),
+        "not_invited",
+        "an address that the provider does not vouch for"
+    );
     harbour.provider.claim(json!({"sub": "eve-1", "email": "boss@example.com"}));
     assert_eq!(code(harbour.sign_in().await), "not_invited", "nor one of which it says nothing");
 }
@@ -207,9 +219,13 @@ async fn new_people_of_a_provider_become_what_the_file_says() {
         provider.domains = vec!["example.com".to_owned()];
     })
     .await;
-    harbour.provider.claim(json!({"sub": "x", "email": "x@example.com.evil.example", "email_verified": true}));
+    harbour
+        .provider
+        .claim(json!({"sub": "x", "email": "x@example.com.evil.example", "email_verified": true}));
     assert_eq!(code(harbour.sign_in().await), "not_invited", "another domain");
-    harbour.provider.claim(json!({"sub": "lee", "email": "lee@EXAMPLE.com", "email_verified": true, "name": "Lee"}));
+    harbour
+        .provider
+        .claim(json!({"sub": "lee", "email": "lee@EXAMPLE.com", "email_verified": true, "name": "Lee"}));
     let session = harbour.sign_in().await.expect("signed in");
     let lee = harbour.kit.as_caller(&session).await;
     assert_eq!(lee.access, quaywatch_core::access::Access::Role(Role::Viewer));
@@ -218,7 +234,12 @@ async fn new_people_of_a_provider_become_what_the_file_says() {
     assert_eq!(code(harbour.kit.try_sign_in("lee@example.com", "", None).await), "wrong_credentials");
     assert_eq!(code(harbour.kit.identity.unlink_provider(&lee, "company").await), "last_way_in");
     let own = secret("lighthouses at night");
-    harbour.kit.identity.change_password(&lee, session.secret.reveal(), None, own).await.expect("a first password");
+    harbour
+        .kit
+        .identity
+        .change_password(&lee, session.secret.reveal(), None, own)
+        .await
+        .expect("a first password");
     harbour.kit.identity.unlink_provider(&lee, "company").await.expect("another way is left");
     assert_eq!(code(harbour.kit.identity.unlink_provider(&lee, "company").await), "not_found");
 }

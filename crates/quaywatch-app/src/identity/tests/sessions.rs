@@ -18,10 +18,18 @@ async fn the_first_owner_comes_by_a_link_that_works_once_and_for_a_day() {
     let key = async || kit.identity.new_setup_key().await.expect("asked").expect("new");
     let replaced = key().await;
     let stale = key().await;
-    assert_eq!(code(kit.identity.check_setup_key(replaced.reveal(), &origin()).await), "setup_ended", "replaced");
+    assert_eq!(
+        code(kit.identity.check_setup_key(replaced.reveal(), &origin()).await),
+        "setup_ended",
+        "replaced"
+    );
     kit.identity.check_setup_key(stale.reveal(), &origin()).await.expect("it works");
     kit.clock.advance(DAY);
-    assert_eq!(code(kit.identity.set_up(first(stale.reveal(), PASSWORD), &origin()).await), "setup_ended", "stale");
+    assert_eq!(
+        code(kit.identity.set_up(first(stale.reveal(), PASSWORD), &origin()).await),
+        "setup_ended",
+        "stale"
+    );
 
     let key = key().await;
     let weak = kit.identity.set_up(first(key.reveal(), "password123"), &origin()).await;
@@ -31,7 +39,11 @@ async fn the_first_owner_comes_by_a_link_that_works_once_and_for_a_day() {
     assert_eq!((caller.account, &caller.access), (AccountId::DEFAULT, &Access::Role(Role::Owner)));
     assert!(!kit.identity.is_new().await.expect("asked"));
     assert!(kit.identity.new_setup_key().await.expect("asked").is_none());
-    assert_eq!(code(kit.identity.set_up(first(key.reveal(), PASSWORD), &origin()).await), "setup_ended", "used");
+    assert_eq!(
+        code(kit.identity.set_up(first(key.reveal(), PASSWORD), &origin()).await),
+        "setup_ended",
+        "used"
+    );
 }
 
 #[tokio::test]
@@ -176,7 +188,11 @@ async fn a_disabled_person_is_out_at_once() {
     let kit = Kit::new();
     kit.person("kim@example.com", Role::Owner).await;
     let session = kit.sign_in("kim@example.com").await;
-    kit.store.people().set_disabled(session.user, true, "cli:0".into(), kit.clock.now()).await.expect("disabled");
+    kit.store
+        .people()
+        .set_disabled(session.user, true, "cli:0".into(), kit.clock.now())
+        .await
+        .expect("disabled");
     assert_eq!(code(kit.recognise(&session).await), "session_ended");
     assert_eq!(code(kit.try_sign_in("kim@example.com", PASSWORD, None).await), "wrong_credentials");
 }

@@ -6,6 +6,7 @@
 
 pub mod framework;
 
+mod setup;
 mod v1;
 mod viewer;
 mod wire;
@@ -82,6 +83,7 @@ impl Api {
         router
             .route("/api/openapi.json", get(show_document))
             .merge(viewer::router())
+            .merge(setup::router())
             .route("/api", get(nothing_here))
             .route("/api/{*rest}", axum::routing::any(nothing_here))
             .with_state(api)

@@ -6,11 +6,18 @@ mod bin;
 mod bulk;
 mod channels;
 mod configuration;
+mod events;
 mod groups;
 mod history;
 mod incidents;
 mod monitors;
+mod passkeys;
+mod people;
 mod presets;
+mod providers;
+mod session;
+mod tokens;
+mod urls;
 
 use quaywatch_core::Timestamp;
 use quaywatch_store::records::Window;
@@ -34,6 +41,13 @@ pub(crate) fn routes(routes: &mut Routes) {
     bin::routes(routes);
     account::routes(routes);
     audit::routes(routes);
+    events::routes(routes);
+    tokens::routes(routes);
+    people::routes(routes);
+    session::routes(routes);
+    passkeys::routes(routes);
+    providers::routes(routes);
+    urls::routes(routes);
 }
 
 /// The revision that `If-Match` asks for, as operations have it.

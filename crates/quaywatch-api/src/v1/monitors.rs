@@ -50,6 +50,14 @@ pub(super) fn routes(routes: &mut Routes) {
             .never_replayed(),
     );
     routes.get(
+        "/monitors/find",
+        LOOK,
+        find,
+        docs("monitors_find", "Find a monitor by its name, its key or its id")
+            .about("A key or a name wins over an id.")
+            .answers(&[404]),
+    );
+    routes.get(
         "/monitors/{id}",
         LOOK,
         read,
@@ -109,6 +117,14 @@ struct AtQuery {
     at: Option<Time>,
 }
 
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NameQuery {
+    /// What it is called.
+    #[schemars(length(min = 1, max = 300), example = &"orders database")]
+    name: String,
+}
+
 async fn list(call: Call<(), MonitorQuery>) -> Result<Paged<MonitorPage>, Problem> {
     let list = call.api.operations.list_monitors(&call.caller, &call.query.into()).await?;
     let next = list.page.next.clone();
@@ -135,6 +151,11 @@ async fn read(call: Call<One, AtQuery>) -> Result<Tagged<Monitor>, Problem> {
         monitor = monitor.as_of(&call.api.operations.read_state_at(&call.caller, id, at).await?);
     }
     Ok(tagged(monitor))
+}
+
+async fn find(call: Call<(), NameQuery>) -> Result<Tagged<Monitor>, Problem> {
+    let id = call.api.operations.find_monitor(&call.caller, &call.query.name).await?;
+    Ok(tagged(call.api.operations.read_monitor(&call.caller, id).await?.into()))
 }
 
 fn tagged(value: Monitor) -> Tagged<Monitor> {

@@ -229,6 +229,16 @@ impl Operations {
     }
 }
 
+/// What is wrong with a body as it stands; `new` where it must say what to watch.
+#[must_use]
+pub fn problems(body: &Node<'_>, new: bool) -> Problems {
+    let read = Body::read(body).and_then(|body| if new { body.require() } else { Ok(()) });
+    match read {
+        Err(OperationError::Invalid(problems)) => problems,
+        Ok(()) | Err(_) => Problems::new(),
+    }
+}
+
 /// Urls that are the same in every respect: a loop that makes more is a mistake.
 const MOST_ALIKE: u32 = 20;
 

@@ -1,0 +1,172 @@
+//! `/events`: transitions as they happen, numbered, and again from where a receiver lost the stream.
+//!
+//! One message a transition, `event: transition`, its number as `id:`. A receiver that comes back with `Last-Event-ID`
+//! gets everything in between. A comment every fifteen seconds keeps proxies from closing a quiet stream; one that
+//! cannot keep up is ended, and comes back by itself.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use quaywatch_app::operations::transitions::{Followed, Follower};
+use quaywatch_core::access::{Level, Resource};
+use quaywatch_web::problem::{FieldError, Place, Problem};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::framework::describe::Describe;
+use crate::framework::{Call, Head, Listed, Needs, Output, Routes, Tag, docs};
+use crate::wire::events::Transition;
+
+const LOOK: Needs = Needs(Resource::Incidents, Level::Look);
+
+/// How often a quiet stream says that it lives.
+const COMMENT_EVERY: Duration = Duration::from_secs(15);
+
+/// When a receiver whose stream ended should come back.
+const COME_BACK: Duration = Duration::from_secs(2);
+
+pub(super) fn routes(routes: &mut Routes) {
+    routes.tag(Tag::Events);
+    routes.get(
+        "/events",
+        LOOK,
+        follow,
+        docs("events_follow", "Follow transitions as they happen").about(
+            "Server-sent events. With `Last-Event-ID` (a header, or `after`), from after that number on.",
+        ),
+    );
+    routes.get(
+        "/transitions",
+        LOOK,
+        list,
+        docs("transitions_list", "List transitions after a number").about("Oldest first; kept for 30 days."),
+    );
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct FollowQuery {
+    /// From after this number on: for receivers that cannot send `Last-Event-ID`, which wins.
+    after: Option<u64>,
+}
+
+async fn follow(call: Call<(), FollowQuery>) -> Result<Stream, Problem> {
+    let after = last_event(&call.head)?.or(call.query.after);
+    let follower = call.api.operations.follow_transitions(&call.caller, after).await?;
+    Ok(Stream { follower, stop: call.api.stop.clone() })
+}
+
+fn last_event(head: &Head) -> Result<Option<u64>, Problem> {
+    let Some(value) = head.headers.get("last-event-id") else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| {
+        Problem::invalid(vec![FieldError {
+            place: Place::Parameter("Last-Event-ID".to_owned()),
+            code: "not_a_number".to_owned(),
+            message: "`Last-Event-ID` is no number of this stream".to_owned(),
+            suggestion: Some("send the `id` of the last message, or leave it out".to_owned()),
+        }])
+    })
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    /// The number after which to begin; 0 or nothing: the oldest that is kept.
+    #[schemars(length(min = 1, max = 20))]
+    after: Option<String>,
+    /// How many: 100 unless said.
+    #[schemars(range(min = 1, max = 1000))]
+    limit: Option<u32>,
+}
+
+/// How many are listed where nobody says.
+const USUAL: usize = 100;
+
+async fn list(call: Call<(), ListQuery>) -> Result<Listed<Transition>, Problem> {
+    let limit = call.query.limit.map_or(USUAL, |limit| limit as usize);
+    let after = call.query.after.as_deref().unwrap_or("0");
+    let after = after.parse().map_err(|_| {
+        Problem::invalid(vec![FieldError {
+            place: Place::Parameter("after".to_owned()),
+            code: "bad_cursor".to_owned(),
+            message: "`after` is no number of this stream".to_owned(),
+            suggestion: Some("send the `next` of the page before, or leave it out".to_owned()),
+        }])
+    })?;
+    let found = call.api.operations.list_transitions(&call.caller, after, limit).await?;
+    let next = (found.len() == limit).then(|| found.last().map(|last| last.id.to_string())).flatten();
+    Ok(Listed { items: found.into_iter().map(Transition::from).collect(), next })
+}
+
+/// An open stream.
+struct Stream {
+    follower: Follower,
+    stop: CancellationToken,
+}
+
+impl Output for Stream {
+    const STATUS: u16 = 200;
+
+    fn describe(describe: &mut Describe) -> Value {
+        let schema = describe.written::<Transition>();
+        json!({
+            "description": "a stream of messages `event: transition`, each with a number (`id`) and JSON (`data`)",
+            "content": { "text/event-stream": { "schema": { "type": "string" }, "x-data": schema } },
+        })
+    }
+
+    fn respond(self, _: &Head) -> Response {
+        let first = Event::default().retry(COME_BACK).comment("following");
+        let state = State { first: Some(first), follower: self.follower, stop: self.stop };
+        let messages = futures_util::stream::unfold(state, |mut state| async move {
+            let message = state.next().await?;
+            Some((Ok::<_, Infallible>(message), state))
+        });
+        let alive = KeepAlive::new().interval(COMMENT_EVERY).text("quiet");
+        let mut response = Sse::new(messages).keep_alive(alive).into_response();
+        // Some proxies collect an answer before they pass it on.
+        response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+        response
+    }
+}
+
+struct State {
+    first: Option<Event>,
+    follower: Follower,
+    stop: CancellationToken,
+}
+
+impl State {
+    /// The next message; `None` ends the stream.
+    async fn next(&mut self) -> Option<Event> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        let next = tokio::select! {
+            () = self.stop.cancelled() => return None,
+            next = self.follower.next() => next,
+        };
+        match next {
+            Ok(Followed::Transition(view)) => {
+                let id = view.id.to_string();
+                let data =
+                    serde_json::to_string(&Transition::from(view)).expect("texts and numbers become JSON");
+                Some(Event::default().event("transition").id(id).data(data))
+            }
+            Ok(Followed::Ended { .. }) => None,
+            Err(error) => {
+                tracing::warn!(%error, "a stream of transitions ends: they cannot be read");
+                None
+            }
+        }
+    }
+}

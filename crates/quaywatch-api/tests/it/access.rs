@@ -1,0 +1,79 @@
+//! Who may do what, for every route of the document, every role, and own and foreign things.
+
+use quaywatch_api::document;
+use quaywatch_core::access::{Level, Role};
+use serde_json::Value;
+
+use crate::document::operations;
+use crate::examples::{Contract, furnish, path_of, request};
+use crate::kit::Kit;
+
+fn needed(policy: &Value) -> Option<Level> {
+    match policy["level"].as_str()? {
+        "look" => Some(Level::Look),
+        "respond" => Some(Level::Respond),
+        "edit" => Some(Level::Edit),
+        "administer" => Some(Level::Administer),
+        "own" => Some(Level::Own),
+        other => panic!("{other} is no level"),
+    }
+}
+
+#[tokio::test]
+async fn every_route_lets_in_exactly_the_roles_that_its_policy_names() {
+    let mut contract = Contract::new();
+    for (path, method, operation) in operations(&document()) {
+        let Some(needed) = needed(&operation["x-policy"]) else { continue };
+        let target = path_of(&path, &operation);
+        let kit = Kit::new();
+        let nobody = kit.send(request("", &method, &target, &operation)).await;
+        assert_eq!(nobody.status, 401, "{method} {target}");
+        contract.check(&operation, &nobody);
+        for role in Role::ALL {
+            let answer = kit.send(request(&format!("a1:{role}"), &method, &target, &operation)).await;
+            let is_denied = answer.status == 403 && answer.json()["code"] == "access";
+            assert_eq!(is_denied, role.level() < needed, "{role}: {method} {target}: {}", answer.text);
+            contract.check(&operation, &answer);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_scope_opens_its_resource_and_no_other() {
+    for (path, method, operation) in operations(&document()) {
+        let policy = &operation["x-policy"];
+        let (Some(level), Some(resource)) = (needed(policy), policy["resource"].as_str()) else { continue };
+        let word = match level {
+            Level::Look => "read",
+            Level::Respond | Level::Edit => "write",
+            Level::Administer => "admin",
+            Level::Own => continue,
+        };
+        let target = path_of(&path, &operation);
+        let kit = Kit::new();
+        let other = if resource == "people" { "tokens" } else { "people" };
+        for (scope, opens) in [(resource, true), (other, false)] {
+            let token = format!("a1:{scope}:{word}");
+            let answer = kit.send(request(&token, &method, &target, &operation)).await;
+            let is_denied = answer.status == 403 && answer.json()["code"] == "access";
+            assert_eq!(is_denied, !opens, "{token}: {method} {target}: {}", answer.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_belongs_to_another_account_is_not_there() {
+    let mut contract = Contract::new();
+    let kit = Kit::new();
+    furnish(&kit).await;
+    for (path, method, operation) in operations(&document()) {
+        if needed(&operation["x-policy"]).is_none() || !path.contains('{') || path.contains("/apply/") {
+            continue;
+        }
+        let target = path_of(&path, &operation);
+        let answer = kit.send(request("a2:owner", &method, &target, &operation)).await;
+        assert_eq!(answer.status, 404, "{method} {target}: {}", answer.text);
+        contract.check(&operation, &answer);
+    }
+    assert_eq!(kit.get("a1:owner", "/monitors/m1").await.status, 200, "and it is still there");
+}

@@ -1,0 +1,7 @@
+//! The API as a client meets it: through the gate, over operations on a real store.
+
+mod access;
+mod document;
+mod examples;
+mod kit;
+mod requests;

@@ -1,6 +1,6 @@
 //! The list of all cases.
 
-use super::{Case, configuration, history, people, steps};
+use super::{Case, changes, configuration, history, lists, people, steps, stream};
 
 macro_rules! cases {
     ($($module:ident :: $case:ident,)*) => {
@@ -39,6 +39,19 @@ pub const CASES: &[Case] = cases![
     history::every_status_has_its_last_check,
     history::a_clock_that_was_wrong_holds_nothing_up,
     history::each_layer_is_deleted_after_its_own_time,
+    changes::a_rename_keeps_the_number_and_an_old_revision_changes_nothing,
+    changes::what_is_in_the_bin_comes_back_unless_its_name_was_given_away,
+    changes::channels_change_by_number_as_monitors_do,
+    changes::a_pause_outlives_reloads_and_ends_by_itself,
+    changes::every_change_is_in_the_audit_log_as_it_was_and_as_it_is,
+    lists::pages_of_monitors_are_what_one_finds_by_looking_at_all,
+    lists::a_list_follows_edits_the_bin_and_other_accounts_are_not_in_it,
+    stream::transitions_are_numbered_and_written_with_their_intervals,
+    stream::incidents_are_filtered_and_paged,
+    stream::intervals_of_the_account_are_filtered_and_paged,
+    stream::notices_of_an_incident_say_how_they_stand,
+    stream::a_call_that_comes_twice_gets_the_first_answer_for_a_day,
+    stream::an_account_has_a_name_a_plan_settings_and_counts,
     people::people_are_found_by_number_and_by_mail_whatever_the_case,
     people::a_code_is_used_once,
     people::passkeys_and_other_providers_lead_to_one_person,

@@ -3,10 +3,13 @@
 //! A case gets a store that nobody used before, and ways to open it again. Times are injected; nothing sleeps.
 
 mod cases;
+mod changes;
 mod configuration;
 mod history;
+mod lists;
 mod people;
 mod steps;
+mod stream;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

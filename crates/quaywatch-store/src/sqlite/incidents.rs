@@ -138,7 +138,7 @@ pub(super) fn intervals_at(
     at: Timestamp,
 ) -> Result<Vec<Interval>> {
     let sql = "SELECT i.monitor_id, from_at, to_at, status, code, incident_id FROM interval i
-               JOIN monitor m ON m.key = ((i.monitor_id & 63) << 26 | i.monitor_id >> 6)
+               JOIN monitor m ON m.key = (((i.monitor_id & 63) << 26) | (i.monitor_id >> 6))
                WHERE i.account_id = ?1 AND from_at <= ?2 AND (to_at IS NULL OR to_at > ?2)
                      AND m.removed_at IS NULL
                ORDER BY i.monitor_id";

@@ -69,7 +69,7 @@ fn sorted(ids: &[MonitorId]) -> Vec<MonitorId> {
 const ROW: &str = "m.key, m.account_id, m.owner, m.resource_key, m.name, m.revision, m.spec, m.paused, m.created_at, \
     m.revised_at, m.removed_at, coalesce(m.removed_key, m.resource_key), s.status, s.since, s.code, \
     p.until_at, p.reason, p.paused_at, p.paused_by, \
-    (SELECT incident_id FROM interval i WHERE i.monitor_id = ((m.key & 0x3ffffff) << 6 | m.key >> 26) \
+    (SELECT incident_id FROM interval i WHERE i.monitor_id = (((m.key & 0x3ffffff) << 6) | (m.key >> 26)) \
         AND i.to_at IS NULL)";
 const JOINED: &str =
     "monitor m LEFT JOIN judge_state s ON s.key = m.key LEFT JOIN pause p ON p.key = m.key AND m.paused";
@@ -137,8 +137,8 @@ pub(super) fn removed_monitors(
     let sql = format!(
         "SELECT {ROW} FROM {JOINED}
          WHERE m.account_id = ?1 AND m.removed_at IS NOT NULL
-           AND (m.removed_at, (m.key & 0x3ffffff) << 6 | m.key >> 26) < (?2, ?3)
-         ORDER BY m.removed_at DESC, (m.key & 0x3ffffff) << 6 | m.key >> 26 DESC LIMIT ?4"
+           AND (m.removed_at, ((m.key & 0x3ffffff) << 6) | (m.key >> 26)) < (?2, ?3)
+         ORDER BY m.removed_at DESC, ((m.key & 0x3ffffff) << 6) | (m.key >> 26) DESC LIMIT ?4"
     );
     rows(connection, &sql, params![account.0, at, id, limit.min(MOST_REMOVED) as i64], row)
 }

@@ -53,9 +53,12 @@ fn insert(
     (at, status, code): (Timestamp, Status, ErrorCode),
     incident: Option<&[u8; 16]>,
 ) -> Result<()> {
-    // Of what lies in the bin nothing is said any more.
-    let sql = "INSERT OR IGNORE INTO transition (account_id, monitor_id, at, status, code, incident_id)
-               SELECT account_id, ?2, ?3, ?4, ?5, ?6 FROM monitor WHERE key = ?1 AND removed_at IS NULL";
+    // Of what lies in the bin nothing is said any more. What is there already is looked for, not ignored: a row that is
+    // ignored uses up a number.
+    let sql = "INSERT INTO transition (account_id, monitor_id, at, status, code, incident_id)
+               SELECT account_id, ?2, ?3, ?4, ?5, ?6 FROM monitor m WHERE key = ?1 AND removed_at IS NULL
+               AND NOT EXISTS (SELECT 1 FROM transition t WHERE t.account_id = m.account_id AND t.monitor_id = ?2
+                               AND t.at = ?3 AND t.status = ?4)";
     let values = params![key::monitor(monitor), monitor.0, at.0, status as u8, code.number(), incident];
     run(tx, sql, values)?;
     Ok(())

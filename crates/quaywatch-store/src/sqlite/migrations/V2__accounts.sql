@@ -242,22 +242,22 @@ CREATE TABLE status_rank (
 INSERT INTO status_rank (status, rank)
 VALUES (3, 0), (2, 1), (4, 2), (5, 3), (0, 4), (6, 5), (7, 6), (1, 7);
 
--- A paused monitor is listed as paused, whatever the judge said last.
+-- A paused monitor is listed as paused, whatever the judge said last. (All bit operators bind alike: hence the brackets.)
 CREATE TRIGGER state_made AFTER INSERT ON judge_state BEGIN
     UPDATE listed SET since = NEW.since,
         rank = CASE WHEN paused THEN 6 ELSE (SELECT rank FROM status_rank WHERE status = NEW.status) END
     WHERE account_id = (SELECT account_id FROM monitor WHERE key = NEW.key)
-      AND id = ((NEW.key & 0x3ffffff) << 6 | NEW.key >> 26);
+      AND id = (((NEW.key & 0x3ffffff) << 6) | (NEW.key >> 26));
 END;
 CREATE TRIGGER state_changed AFTER UPDATE OF status, since ON judge_state
 WHEN OLD.status != NEW.status OR OLD.since != NEW.since BEGIN
     UPDATE listed SET since = NEW.since,
         rank = CASE WHEN paused THEN 6 ELSE (SELECT rank FROM status_rank WHERE status = NEW.status) END
     WHERE account_id = (SELECT account_id FROM monitor WHERE key = NEW.key)
-      AND id = ((NEW.key & 0x3ffffff) << 6 | NEW.key >> 26);
+      AND id = (((NEW.key & 0x3ffffff) << 6) | (NEW.key >> 26));
 END;
 CREATE TRIGGER state_gone AFTER DELETE ON judge_state BEGIN
     UPDATE listed SET rank = CASE WHEN paused THEN 6 ELSE 4 END
     WHERE account_id = (SELECT account_id FROM monitor WHERE key = OLD.key)
-      AND id = ((OLD.key & 0x3ffffff) << 6 | OLD.key >> 26);
+      AND id = (((OLD.key & 0x3ffffff) << 6) | (OLD.key >> 26));
 END;

@@ -134,3 +134,50 @@ impl Plans {
 fn bare(names: Vec<(String, quaywatch_core::doc::Span)>) -> Vec<String> {
     names.into_iter().map(|(name, _)| name).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Config};
+
+    fn read(server: &str) -> Result<Config, String> {
+        let text = format!("server:\n  {server}\nmonitors: []\n");
+        config::read(&text, "q.yaml", &|_| None).map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn p22_z22_the_sample_of_plans_in_the_docs_can_be_read() {
+        let guide = include_str!("../../../../docs/plans.md");
+        let sample =
+            guide.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a sample");
+        let config =
+            config::read(sample, "q.yaml", &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
+        let free = config.server.plans.of("somebody", "");
+        assert_eq!((free.name.as_str(), free.max_urls), ("free", Some(5)));
+        assert_eq!(free.min_interval, Some(Duration::from_secs(300)));
+        let house = config.server.plans.of("default", "free");
+        assert_eq!((house.name.as_str(), house.max_urls), ("house", None));
+        assert_eq!(config.server.plans.of("somebody", "business").name, "business");
+        assert_eq!(config.server.plans.of("somebody", "no longer known").name, "free");
+    }
+
+    #[test]
+    fn without_plans_nothing_is_limited() {
+        let config = read("name: x").expect("a good file");
+        assert!(config.server.plans.is_empty());
+        assert_eq!(*config.server.plans.of("default", ""), Plan::unlimited());
+    }
+
+    #[test]
+    fn mistakes_in_plans_are_told() {
+        let wrong = read("plans: {free: {max_url: 5}}").expect_err("a typo");
+        assert!(wrong.contains("did you mean `max_urls`?"), "{wrong}");
+        let wrong = read("plans: {free: {max_urls: many}}").expect_err("no number");
+        assert!(wrong.contains("a whole number"), "{wrong}");
+        let wrong = read("{plans: {free: {}}, default_plan: fre}").expect_err("no such plan");
+        assert!(wrong.contains("did you mean `free`?"), "{wrong}");
+        let wrong = read("plans: {a: {accounts: [x]}, b: {accounts: [x]}}").expect_err("two plans");
+        assert!(wrong.contains("has the plan `a` already"), "{wrong}");
+        assert!(read("plans: [free]").is_err());
+    }
+}

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use quaywatch_core::spec::fields;
-use quaywatch_notify::registry::{Form, Kind};
+use quaywatch_notify::registry::{Field, Form, Kind};
 use serde_json::{Map, Value};
 
 use super::secrets::is_reference;
@@ -49,22 +49,9 @@ impl Writer {
         let mut shown = Vec::new();
         for (name, value) in settings {
             let field = kind.and_then(|kind| kind.fields.iter().find(|field| field.name == name));
-            match (field, value) {
-                (Some(field), _) if !field.secret => shown.push((name.as_str(), value.clone())),
-                (Some(_), Value::String(text)) if is_reference(text) => {
-                    shown.push((name.as_str(), value.clone()))
-                }
-                (Some(field), Value::Object(map)) if field.form == Form::Map => {
-                    let of = |one: &Value| one.as_str().is_some_and(is_reference);
-                    let (open, hidden): (Map<_, _>, Map<_, _>) =
-                        map.clone().into_iter().partition(|(_, one)| of(one));
-                    left_out.extend(hidden.keys().map(|key| format!("{name}.{key}")));
-                    if !open.is_empty() {
-                        shown.push((name.as_str(), Value::Object(open)));
-                    }
-                }
-                (Some(_) | None, _) => left_out.push(name.clone()),
-            }
+            let (open, hidden) = open_part(field, name, value);
+            shown.extend(open.map(|open| (name.as_str(), open)));
+            left_out.extend(hidden);
         }
         let head = head.iter().map(|(name, value)| (name.as_str(), value));
         let pairs: Vec<_> = head.chain(shown.iter().map(|(name, value)| (*name, value))).collect();
@@ -90,6 +77,22 @@ impl Writer {
     pub(crate) fn finish(self) -> String {
         self.text
     }
+}
+
+/// What may be shown of a setting, and the names of what may not.
+fn open_part(field: Option<&Field>, name: &str, value: &Value) -> (Option<Value>, Vec<String>) {
+    // What a kind of another version calls this is not known: better left out.
+    let Some(field) = field else { return (None, vec![name.to_owned()]) };
+    if !field.secret || value.as_str().is_some_and(is_reference) {
+        return (Some(value.clone()), Vec::new());
+    }
+    let Some(map) = value.as_object().filter(|_| field.form == Form::Map) else {
+        return (None, vec![name.to_owned()]);
+    };
+    let is_open = |one: &Value| one.as_str().is_some_and(is_reference);
+    let (open, hidden): (Map<_, _>, Map<_, _>) = map.clone().into_iter().partition(|(_, one)| is_open(one));
+    let hidden = hidden.keys().map(|key| format!("{name}.{key}")).collect();
+    ((!open.is_empty()).then_some(Value::Object(open)), hidden)
 }
 
 /// A value in one line.

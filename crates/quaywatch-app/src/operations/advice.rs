@@ -1,9 +1,9 @@
 //! What the owner of a monitor should know before it is saved: from its spec alone, and from what one look has seen.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use quaywatch_core::doc::Problem;
+use quaywatch_core::egress::{Egress, EgressPolicy};
 use quaywatch_core::spec::{Expectation, Host, Kind};
 use quaywatch_core::{Attempt, ErrorCode, MonitorSpec};
 
@@ -71,12 +71,32 @@ pub(super) fn of_spec(spec: &MonitorSpec) -> Vec<Problem> {
     found
 }
 
+/// An address that the account may not dial. It is no error: the server's owner may allow it tomorrow, or an agent may
+/// stand in that network.
+pub(super) fn barred(spec: &MonitorSpec, egress: &EgressPolicy) -> Option<Problem> {
+    let (Host::Ip(ip), _) = spec.host_and_port() else { return None };
+    let Egress::Denied { rule } = egress.judge(*ip) else { return None };
+    Some(warning(
+        "host",
+        "private_address",
+        format!("`{ip}` is not dialled from this server: {rule}"),
+        "use an agent inside that network, or a public address",
+    ))
+}
+
 /// What was seen.
 pub(super) fn of_looks(spec: &MonitorSpec, seen: &AllSeen) -> Vec<Problem> {
     let (host, _) = spec.host_and_port();
     let mut found = Vec::new();
-    if seen.first.code == ErrorCode::PolicyBlocked {
-        found.push(blocked(host, seen));
+    // What a literal address says was told by the reader.
+    if seen.first.code == ErrorCode::PolicyBlocked && matches!(host, Host::Name(_)) {
+        let rule = seen.first.evidence.detail.clone().unwrap_or_default();
+        found.push(warning(
+            "host",
+            "private_address",
+            format!("`{host}` resolves to addresses that are not dialled from this server ({rule})"),
+            "use an agent inside that network, or a public address",
+        ));
     }
     if seen.addresses.iter().any(|attempt| attempt.address.ip().is_loopback()) {
         found.push(warning(
@@ -104,27 +124,6 @@ pub(super) fn of_looks(spec: &MonitorSpec, seen: &AllSeen) -> Vec<Problem> {
         ));
     }
     found
-}
-
-fn blocked(host: &Host, seen: &AllSeen) -> Problem {
-    let private = match host {
-        Host::Ip(ip) => is_private(*ip),
-        Host::Name(_) => true,
-    };
-    let rule = seen.first.evidence.detail.clone().unwrap_or_default();
-    let message = if private {
-        format!("`{host}` is private, and this server reaches public addresses only ({rule})")
-    } else {
-        format!("this server must not dial `{host}` ({rule})")
-    };
-    warning("host", "private_address", message, "use an agent inside that network, or a public address")
-}
-
-fn is_private(ip: IpAddr) -> bool {
-    match quaywatch_core::egress::unwrapped(ip).unwrap_or(ip) {
-        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local(),
-    }
 }
 
 /// The spec's timeout was too long for a person to wait.

@@ -2,6 +2,7 @@
 
 use quaywatch_core::access::{Level, Policy, Resource};
 use quaywatch_core::ports::{PRESETS, Preset, SERVICES, SETS, Service};
+use quaywatch_core::spec::suggest::{INTERVALS, Suggestion, TIMEOUTS};
 
 use super::{OperationError, Operations};
 use crate::caller::Caller;
@@ -15,6 +16,10 @@ pub struct PresetsView {
     pub sets: &'static [(&'static str, &'static [u16])],
     /// Every known service, by port.
     pub services: &'static [Service],
+    /// Timeouts that suit a kind of target, by name.
+    pub timeouts: &'static [Suggestion],
+    /// Intervals that suit a kind of target, by name.
+    pub intervals: &'static [Suggestion],
 }
 
 impl Operations {
@@ -24,6 +29,12 @@ impl Operations {
     /// Where the caller may not.
     pub fn list_presets(&self, caller: &Caller) -> Result<PresetsView, OperationError> {
         caller.require(Policy::new(Resource::Locations, Level::Look))?;
-        Ok(PresetsView { presets: &PRESETS, sets: SETS, services: SERVICES })
+        Ok(PresetsView {
+            presets: &PRESETS,
+            sets: SETS,
+            services: SERVICES,
+            timeouts: &TIMEOUTS,
+            intervals: &INTERVALS,
+        })
     }
 }

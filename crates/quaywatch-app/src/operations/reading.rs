@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use quaywatch_core::doc::{Key, Level, Node, Path, Problem, Problems, Span, Style, Value};
+use quaywatch_core::egress::EgressPolicy;
 use quaywatch_core::spec::{Context, Defaults, fields};
 use quaywatch_core::{AccountId, MonitorSpec};
 use quaywatch_store::records::MonitorRecord;
 
 use super::refuse::invalid;
-use super::{OperationError, Operations};
+use super::{OperationError, Operations, advice};
 
 /// What specs of an account may name.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +17,8 @@ pub(super) struct Known {
     pub(super) locations: Vec<String>,
     /// Names, keys and ids.
     pub(super) channels: Vec<String>,
+    /// What the account may dial.
+    pub(super) egress: EgressPolicy,
 }
 
 impl Known {
@@ -36,7 +39,8 @@ impl Operations {
             }
             channels.push(channel.name);
         }
-        Ok(Known { locations: locations.into_iter().map(|location| location.name).collect(), channels })
+        let locations = locations.into_iter().map(|location| location.name).collect();
+        Ok(Known { locations, channels, egress: self.settings.now().egress.of(account) })
     }
 }
 
@@ -52,7 +56,11 @@ pub(super) fn one(body: &Node<'_>, known: &Known) -> Result<ReadSpec, OperationE
     let mut problems = Problems::new();
     let spec = MonitorSpec::read(body, &Path::Root, &Defaults::default(), &known.context(), &mut problems);
     match spec {
-        Some(spec) if problems.is_fine() => Ok(ReadSpec { spec, warnings: warnings(&problems) }),
+        Some(spec) if problems.is_fine() => {
+            let mut warnings = warnings(&problems);
+            warnings.extend(advice::barred(&spec, &known.egress));
+            Ok(ReadSpec { spec, warnings })
+        }
         Some(_) | None => Err(OperationError::Invalid(problems)),
     }
 }
@@ -67,7 +75,12 @@ pub(super) fn several(
     let mut sink = |spec| specs.push(spec);
     let defaults = Defaults::default();
     MonitorSpec::read_all(body, &Path::Root, &defaults, &known.context(), &mut problems, &mut sink);
-    if problems.is_fine() { Ok((specs, warnings(&problems))) } else { Err(OperationError::Invalid(problems)) }
+    if !problems.is_fine() {
+        return Err(OperationError::Invalid(problems));
+    }
+    let mut warnings = warnings(&problems);
+    warnings.extend(specs.iter().filter_map(|spec| advice::barred(spec, &known.egress)));
+    Ok((specs, warnings))
 }
 
 /// Reads a stored monitor with a change laid over it. Its identity stays what it is.
@@ -250,7 +263,7 @@ mod tests {
 
     fn patch(stored: &str, change: &str) -> Result<String, String> {
         let node = Node::from_json(change).expect("the change is JSON");
-        let known = Known { locations: Vec::new(), channels: vec!["ops".into()] };
+        let known = Known { channels: vec!["ops".into()], ..Known::default() };
         patched(&record(stored), &node, &known)
             .map(|read| read.spec.to_canonical())
             .map_err(|error| error.to_string())

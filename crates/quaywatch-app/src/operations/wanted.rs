@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use quaywatch_core::doc::{Key, Node, Path, Problem, Problems, Span, Style, Value as Written, quote};
+use quaywatch_core::doc::{Key, Node, Path, Problem, Span, Style, Value as Written, quote};
 use quaywatch_core::{AccountId, Secret};
 use quaywatch_notify::registry::{self, Kind};
 use quaywatch_store::records::{ChannelRecord, MonitorRecord, Owner};

@@ -8,6 +8,8 @@ mod channels;
 mod choose;
 mod names;
 mod parts;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,10 +24,11 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config, LogFormat, Look};
+use crate::identity::{self, Identity};
 use crate::observe::{ConfigState, EngineSource, Observatory, RunnerSource, StoreSource};
 use crate::operations::Operations;
-use crate::operations::sealed::Vault;
 use crate::operations::changes::Turn;
+use crate::operations::sealed::Vault;
 use crate::operations::settings::Settings;
 use choose::{Choice, File, Refused};
 use parts::Parts;
@@ -81,6 +84,7 @@ pub struct Server {
     clock: Arc<dyn Clock>,
     observatory: Arc<Observatory>,
     operations: Operations,
+    identity: Identity,
     file: Option<PathBuf>,
     /// The file as it was before it was read, so that no change is missed while the server starts.
     watch: Option<FileWatch>,
@@ -130,16 +134,22 @@ impl Server {
         observatory.add(Arc::new(StoreSource(Arc::clone(&store))));
         let settings = Arc::new(Settings::new(&choice.config));
         let operations = Operations::new(Arc::clone(&store), Arc::clone(&clock), settings);
+        let signing_in = identity::Settings::of(&choice.config);
+        let identity = Identity::new(Arc::clone(&store), Arc::clone(&clock), signing_in);
+        identity.attach_vault(Arc::clone(&vault));
         let (file, parts) = (options.config.clone(), Mutex::new(None));
-        let server = Self { file, watch, store, clock, observatory, operations, parts };
+        let server = Self { file, watch, store, clock, observatory, operations, identity, parts };
         server.take(&choice).await?;
-        let parts = Parts::start(&choice.config, &options, &server.store, &server.clock, vault).await?;
+        let mut parts = Parts::start(&choice.config, &options, &server.store, &server.clock, vault).await?;
         server.operations.attach_delivery(parts.delivery());
         server.operations.attach(parts.engine());
         server.operations.attach_net(parts.net());
+        server.identity.attach_client(parts.client());
         server.observatory.add(Arc::new(EngineSource(parts.engine_stats())));
         server.observatory.add(Arc::new(RunnerSource(parts.runner_stats())));
         parts.observe(&server.observatory, &choice.config);
+        let operations = server.operations();
+        parts.look_after(tokio::spawn(async move { operations.end_pauses().await }));
         *server.parts.lock().await = Some(parts);
         server.settle(choice);
         tracing::info!(data_dir = %data_dir.display(), "watching");
@@ -156,6 +166,12 @@ impl Server {
     #[must_use]
     pub fn operations(&self) -> Operations {
         self.operations.clone()
+    }
+
+    /// Who people and programs are.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.identity.clone()
     }
 
     /// Reads the file again. What did not change keeps its phase and its streaks; a file with errors changes nothing.
@@ -194,7 +210,9 @@ impl Server {
         if let Some(parts) = parts.as_ref() {
             // What may be dialled is known before there is more to dial.
             parts.bind(config);
+            self.identity.attach_client(parts.client());
         }
+        self.identity.replace_settings(identity::Settings::of(config));
         turn.follow(applied).await?;
         drop(turn);
         if let Some(parts) = parts.as_ref() {
@@ -300,6 +318,14 @@ pub fn logging_of(path: &Path) -> (Option<&'static str>, Option<LogFormat>) {
     File::read(path)
         .known()
         .map_or((None, None), |config| (config.server.log_level, config.server.log_format))
+}
+
+/// What a file says of signing in, for commands beside a server; what holds without a file where it cannot be read.
+#[must_use]
+pub fn sign_in_of(path: &Path) -> identity::Settings {
+    File::read(path)
+        .known()
+        .map_or_else(identity::Settings::default, |config| identity::Settings::of(&config))
 }
 
 /// The data directory that a file names, if it does: for commands that only read.

@@ -16,9 +16,9 @@ use tokio::task::JoinHandle;
 
 use super::{Options, StartError, channels, names};
 use crate::config::Config;
+use crate::observe::{BulkSource, Monitors, Observatory, ResolverSource};
 use crate::operations::delivery::Delivery;
 use crate::operations::sealed::Vault;
-use crate::observe::{BulkSource, Monitors, Observatory, ResolverSource};
 
 /// Descriptors that checks may not take: database, listener (1,024 connections and some that are turned away),
 /// deliveries, name lookups, logs.
@@ -32,9 +32,12 @@ pub(super) struct Parts {
     net: NetParts,
     /// How operations reach channels.
     delivery: Delivery,
+    /// The way to web servers, under the server's own policy at the start.
+    client: HttpClient,
     /// What channels may dial.
     egress: channels::InForce,
-    names: JoinHandle<()>,
+    /// What looks after things beside; ended with everything else.
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Parts {
@@ -53,7 +56,7 @@ impl Parts {
         let roots = tls::client_config(tls::roots());
         let client = HttpClient::new(dialler, roots, Arc::clone(clock));
         let factory = channels::factory(
-            client,
+            client.clone(),
             Arc::clone(&egress),
             Arc::clone(clock),
             directory(config),
@@ -83,7 +86,7 @@ impl Parts {
         let runner = started.expect("an engine that started has started its runner");
         let engine = Arc::new(engine);
         let names = tokio::spawn(names::watch(resolver.clone(), Arc::clone(&engine), Arc::clone(clock)));
-        Ok(Self { engine, runner, resolver, net, delivery, egress, names })
+        Ok(Self { engine, runner, resolver, net, delivery, client, egress, tasks: vec![names] })
     }
 
     /// What may be dialled from now on: by checks at once, by channels when they are made anew.
@@ -108,12 +111,23 @@ impl Parts {
         observatory.add(Arc::new(ResolverSource(self.resolver.clone())));
     }
 
+    /// The way to web servers that the file itself names, such as providers, under the policy in force.
+    pub(super) fn client(&self) -> HttpClient {
+        let egress = self.egress.read().unwrap_or_else(PoisonError::into_inner).of(AccountId::DEFAULT);
+        self.client.with_dialler(self.client.dialler().under(egress))
+    }
+
     pub(super) fn delivery(&self) -> Delivery {
         self.delivery.clone()
     }
 
     pub(super) fn engine(&self) -> Arc<Engine> {
         Arc::clone(&self.engine)
+    }
+
+    /// Ends this with everything else.
+    pub(super) fn look_after(&mut self, task: JoinHandle<()>) {
+        self.tasks.push(task);
     }
 
     pub(super) fn net(&self) -> NetParts {
@@ -130,7 +144,9 @@ impl Parts {
 
     /// No more checks; what was seen is judged and written; attempts on their way get a few seconds.
     pub(super) async fn shutdown(self) {
-        self.names.abort();
+        for task in &self.tasks {
+            task.abort();
+        }
         let runner = self.runner;
         // It ends a thread, which may take as long as a turn of its loop.
         let _ = tokio::task::spawn_blocking(move || runner.shutdown()).await;

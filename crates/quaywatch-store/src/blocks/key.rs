@@ -61,7 +61,11 @@ pub(crate) const fn chunk_hour(key: i64) -> i64 {
 }
 
 /// `shard:6 | monitor div 64:26`: the key of a row a monitor, so that a shard is loaded as one range.
+/// A number that no monitor can have gets a key that no row has, and not that of another monitor.
 pub(crate) const fn monitor(id: MonitorId) -> i64 {
+    if id.0 < 0 || id.0 > u32::MAX as i64 {
+        return -1;
+    }
     (id.0 & 63) << MONITOR_BITS | id.0 >> 6
 }
 

@@ -158,6 +158,10 @@ pub(super) fn channels_change_by_number_as_monitors_do(open: Open<'_>) {
         edit_channel(ids[1], None, "ops", "https://b"),
     ];
     bench.api(exchanged).expect("they exchange names");
+    let told: Vec<_> = bench.audited().into_iter().skip(2).map(|row| (row.before, row.after)).collect();
+    let called = |name: &str| Some(format!(r#"{{"kind":"webhook","name":"{name}"}}"#));
+    let since = |name: &str| Some(format!(r#"{{"changed_settings":[],"kind":"webhook","name":"{name}"}}"#));
+    assert_eq!(told, [(called("ops"), since("dev")), (called("dev"), since("ops"))]);
     assert_eq!(wait(bench.account.channel(ids[0])).expect("read").expect("there").name, "dev");
     bench.api(vec![ResourceChange::BinChannel { id: ids[0], revision: Some(2) }]).expect("removed");
     assert_eq!(wait(bench.account.channel(ids[0])), Ok(None));

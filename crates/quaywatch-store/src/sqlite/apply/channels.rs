@@ -46,22 +46,24 @@ impl Apply<'_> {
         self.audit(Entry { before: before.as_deref(), ..Entry::of("channel.removed", "channel", id.0) })
     }
 
-    pub(super) fn let_go_of_name(&self, key: &str, name: &str) -> Result<()> {
-        let sql = "UPDATE channel SET name = char(1) || id
-                   WHERE account_id = ?1 AND owner = ?2 AND resource_key = ?3 AND name != ?4
-                         AND removed_at IS NULL";
-        run(self.tx, sql, params![self.account.0, self.owner_text, key, name])?;
+    pub(super) fn let_go_of_name(&mut self, key: &str, name: &str) -> Result<()> {
+        if let Some((known, false)) = self.channel_with_key(key)?
+            && known.name != name
+        {
+            run(self.tx, "UPDATE channel SET name = char(1) || id WHERE id = ?1", [known.id.0])?;
+            self.let_go.insert(known.id, (known.name, known.key));
+        }
         Ok(())
     }
 
-    pub(super) fn let_go_of_channel(&self, id: ChannelId, key: &str, name: &str) -> Result<()> {
-        for (column, value) in [("name", name), ("resource_key", key)] {
-            let sql = format!(
-                "UPDATE channel SET {column} = char(1) || id
-                 WHERE id = ?1 AND account_id = ?2 AND owner = ?3 AND {column} != ?4 AND removed_at IS NULL"
-            );
-            run(self.tx, &sql, params![id.0, self.account.0, self.owner_text, value])?;
+    pub(super) fn let_go_of_channel(&mut self, id: ChannelId, key: &str, name: &str) -> Result<()> {
+        let Some((known, false)) = self.channel_with_id(id)? else { return Ok(()) };
+        if known.owner != self.owner || known.name == name && known.key == key {
+            return Ok(());
         }
+        let sql = "UPDATE channel SET name = char(1) || id, resource_key = char(1) || id WHERE id = ?1";
+        run(self.tx, sql, [id.0])?;
+        self.let_go.insert(known.id, (known.name, known.key));
         Ok(())
     }
 
@@ -181,7 +183,8 @@ impl Apply<'_> {
              WHERE account_id = ?1 AND owner = ?2 AND resource_key = ?3",
             convert::CHANNEL
         );
-        one(self.tx, &sql, params![self.account.0, self.owner_text, key], found)
+        let found = one(self.tx, &sql, params![self.account.0, self.owner_text, key], found)?;
+        Ok(found.map(|(known, in_bin)| (self.as_it_was(known), in_bin)))
     }
 
     fn channel_with_id(&self, id: ChannelId) -> Result<Found> {
@@ -189,7 +192,16 @@ impl Apply<'_> {
             "SELECT {}, removed_at IS NOT NULL FROM channel WHERE id = ?1 AND account_id = ?2",
             convert::CHANNEL
         );
-        one(self.tx, &sql, [id.0, self.account.0], found)
+        let found = one(self.tx, &sql, [id.0, self.account.0], found)?;
+        Ok(found.map(|(known, in_bin)| (self.as_it_was(known), in_bin)))
+    }
+
+    /// A channel under the name and key that it had before this change set.
+    fn as_it_was(&self, known: ChannelRecord) -> ChannelRecord {
+        match self.let_go.get(&known.id) {
+            Some((name, key)) => ChannelRecord { name: name.clone(), key: key.clone(), ..known },
+            None => known,
+        }
     }
 
     fn expect_free_channel_key(&self, key: &str, own: Option<ChannelId>) -> Result<()> {

@@ -5,6 +5,8 @@
 mod channels;
 mod monitors;
 
+use std::collections::BTreeMap;
+
 use quaywatch_core::{AccountId, ChannelId, MonitorId, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -55,6 +57,8 @@ struct Apply<'a> {
     next_channel: i64,
     first_new: (i64, i64),
     audited: usize,
+    /// Names and keys of channels that stand under their numbers for now.
+    let_go: BTreeMap<ChannelId, (String, String)>,
     applied: Applied,
 }
 
@@ -78,6 +82,7 @@ impl<'a> Apply<'a> {
             next_channel,
             first_new: (next_monitor, next_channel),
             audited: 0,
+            let_go: BTreeMap::new(),
             applied: Applied::default(),
         })
     }
@@ -100,7 +105,7 @@ impl<'a> Apply<'a> {
     }
 
     /// What is about to be renamed is called by its number until then, which is nobody's name.
-    fn let_go(&self, change: &ResourceChange) -> Result<()> {
+    fn let_go(&mut self, change: &ResourceChange) -> Result<()> {
         match change {
             ResourceChange::PutChannel { key, name, .. } => self.let_go_of_name(key, name),
             ResourceChange::EditMonitor { id, key, .. } => self.let_go_of_key(*id, key),

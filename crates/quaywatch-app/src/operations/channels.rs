@@ -155,17 +155,18 @@ impl Operations {
             expect_unused(&*store, &record, "a new name would silence them", false).await?;
         }
         // An identity that nobody gave is the name.
-        let key = if record.key == record.name { read.name.clone() } else { record.key };
+        let key = if record.key == record.name { read.name.clone() } else { record.key.clone() };
         let change = ResourceChange::EditChannel {
             id: record.id,
             revision,
             key,
-            settings: self.seal_settings(caller.account, read.kind, read.settings.reveal())?,
+            settings: self.resealed(&record, &read)?,
             name: read.name,
-            kind: record.kind,
+            kind: read.kind.name.to_owned(),
         };
         let applied = turn.apply(caller.account, change_set(caller, change), self.clock.now()).await?;
-        self.channel_view(written(&applied.channels)?)
+        // Nothing is written where nothing changes.
+        self.channel_view(applied.channels.first().unwrap_or(&record))
     }
 
     /// Puts a channel into the bin.
@@ -255,6 +256,26 @@ impl Operations {
         let vault = self.delivery.get().and_then(|delivery| delivery.vault.as_deref());
         let vault = vault.ok_or_else(nothing_delivers)?;
         Ok(Value::Object(sealed::seal(vault, account, kind, clear)?).to_string())
+    }
+
+    /// Settings of a changed channel. What is as it was stays as it is stored, so that a secret that nobody touched is
+    /// not told as a change.
+    fn resealed(&self, record: &ChannelRecord, read: &ClearChannel) -> Result<String, OperationError> {
+        let (old, old_clear) = (stored(record)?, self.clear_settings(record)?);
+        let clear = read.settings.reveal();
+        let (kept, new): (Map<String, Value>, Map<String, Value>) = clear
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .partition(|(name, value)| old_clear.get(name) == Some(value));
+        let sealed = self.seal_settings(record.account, read.kind, &new)?;
+        let mut settings: Map<String, Value> =
+            serde_json::from_str(&sealed).expect("sealed settings are an object");
+        for name in kept.keys() {
+            if let Some(value) = old.get(name) {
+                settings.insert(name.clone(), value.clone());
+            }
+        }
+        Ok(Value::Object(settings).to_string())
     }
 
     /// Settings of a channel as they were given, secrets in the clear: for comparing and changing, never for showing.

@@ -18,7 +18,9 @@ use super::audit::AuditQuery;
 use super::channels::ChannelView;
 use super::delivery::Delivery;
 use super::kit::{Kit, caller, owner};
+use super::page::Paging;
 use super::sealed::{self, Vault};
+use crate::caller::Caller;
 
 /// Words that must be seen nowhere but by the receiver.
 const PLANTED: &str = "PLANTED";
@@ -106,6 +108,8 @@ async fn p14_a_channel_is_made_shown_without_its_secrets_and_changed_without_sen
     }
     let audit = kit.operations.list_audit(&owner(), &AuditQuery::default()).await.expect("the log");
     assert!(audit.items.len() >= 2 && !format!("{audit:?}").contains(PLANTED));
+    let told = audit.items[0].after.as_deref().unwrap_or_default();
+    assert!(told.contains(r#""changed_settings":["headers","method"]"#), "only what was changed: {told}");
     let again = kit.operations.test_channel(&owner(), "ops").await;
     assert!(matches!(again, Err(OperationError::Throttled(wait)) if wait <= Duration::from_secs(5)));
 }
@@ -234,4 +238,42 @@ async fn what_a_file_owns_and_what_others_own_is_left_alone() {
     let denied = kit.operations.delete_channel(&viewer, "ops", None).await;
     assert!(matches!(denied, Err(OperationError::Denied(_))));
     assert!(matches!(kit.operations.test_channel(&viewer, "ops").await, Err(OperationError::Denied(_))));
+}
+
+#[tokio::test]
+async fn every_change_stands_in_the_audit_log_of_its_account() {
+    let (kit, _) = kit().await;
+    let address = "192.0.2.7".parse().expect("an address");
+    let who = Caller { address: Some(address), request_id: Some("req-1".into()), ..owner() };
+    let body = Node::from_json(r#"{"name":"ops","type":"log"}"#).expect("JSON");
+    let made = kit.operations.create_channel(&who, &body).await.expect("made");
+    patch(&kit, "ops", r#"{"name":"night"}"#, None).await.expect("renamed");
+    kit.operations.delete_channel(&owner(), "night", None).await.expect("removed");
+    let mut query = AuditQuery {
+        kind: Some("channel".into()),
+        object: Some(made.id.to_string()),
+        paging: Paging { after: None, limit: Some(2) },
+        ..AuditQuery::default()
+    };
+    let first = kit.operations.list_audit(&owner(), &query).await.expect("a page");
+    query.paging.after = first.next.clone();
+    let second = kit.operations.list_audit(&owner(), &query).await.expect("a page");
+    assert_eq!((first.items.len(), second.items.len(), &second.next), (2, 1, &None));
+    let row = &second.items[0];
+    assert_eq!(
+        (row.actor.as_str(), row.address, row.request.as_deref()),
+        ("user:u3", Some(address), Some("req-1"))
+    );
+    assert_eq!((row.kind.as_deref(), row.object.as_deref()), (Some("channel"), Some("ch1")));
+    assert!(
+        row.before.is_none() && row.after.as_deref().is_some_and(|after| after.contains("ops")),
+        "{row:?}"
+    );
+    assert!(first.items[1].before.as_deref().is_some_and(|before| before.contains("ops")), "{first:?}");
+    let other = caller(kit.account("other").await, Role::Owner);
+    assert!(
+        kit.operations.list_audit(&other, &AuditQuery::default()).await.expect("theirs").items.is_empty()
+    );
+    let editor = caller(AccountId::DEFAULT, Role::Editor);
+    assert!(matches!(kit.operations.list_audit(&editor, &query).await, Err(OperationError::Denied(_))));
 }

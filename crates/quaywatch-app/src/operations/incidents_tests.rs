@@ -2,12 +2,15 @@
 
 use quaywatch_core::access::Role;
 use quaywatch_core::judge::Severity;
-use quaywatch_core::{AccountId, ErrorCode, IncidentId, MonitorId};
+use quaywatch_core::{AccountId, Clock as _, ErrorCode, IncidentId, MonitorId};
+use quaywatch_store::Store as _;
+use quaywatch_store::records::{ChangeSet, NewUser, Owner, ResourceChange};
 
 use super::OperationError;
 use super::incidents::{IncidentQuery, IncidentView};
 use super::kit::{Kit, Watching, caller, owner};
 use super::page::Paging;
+use crate::caller::{Actor, Caller};
 
 /// A monitor that believes its first failure.
 async fn hasty(kit: &Kit, account: AccountId, name: &str) -> MonitorId {
@@ -76,6 +79,42 @@ async fn an_incident_is_explained_acknowledged_and_talked_about() {
     );
     assert_eq!(seen.incident.acknowledged.and_then(|who| who.note).as_deref(), Some("on it"));
     assert!(seen.incident.record.ended_at.is_some());
+    engine.engine.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_person_is_called_by_name_and_the_timeline_says_who_was_told() {
+    let kit = Kit::new().await;
+    let new = NewUser { email: "ann@example.com".into(), name: "Ann".into(), password_hash: None };
+    let ann = kit.store.people().create_user(new, "test".into(), kit.clock.now()).await.expect("added");
+    let channel = ResourceChange::AddChannel {
+        key: "ops".into(),
+        name: "ops".into(),
+        kind: "log".into(),
+        settings: "{}".into(),
+    };
+    let set = ChangeSet { owner: Owner::Api, actor: "test".into(), changes: vec![channel], accepted: None };
+    let applied = kit.store.account(AccountId::DEFAULT).apply(set, kit.clock.now()).await.expect("applied");
+    let mut engine = kit.watch().await;
+    let fields = r#"{"name":"db","host":"192.0.2.1","port":22,"channels":["ops"],
+        "consecutive_failures_before_alert":1}"#;
+    let monitor = kit.monitor_of(AccountId::DEFAULT, fields).await;
+    engine.check(monitor, ErrorCode::Ok).await;
+    engine.check(monitor, ErrorCode::TcpRefused).await;
+    let id = incidents(&kit, &IncidentQuery::default()).await[0].record.id;
+    let caller = Caller { actor: Actor::User(ann.id), ..owner() };
+    let taken = kit.operations.acknowledge_incident(&caller, id, None).await.expect("taken");
+    assert_eq!(taken.acknowledged.map(|who| who.by).as_deref(), Some("Ann"));
+    let listed = incidents(&kit, &IncidentQuery::default()).await;
+    assert_eq!(listed[0].acknowledged.as_ref().map(|who| who.by.as_str()), Some("Ann"));
+    let seen = kit.operations.read_incident(&caller, id).await.expect("there");
+    let told: Vec<_> = seen
+        .timeline
+        .iter()
+        .map(|entry| entry.notices.iter().map(|n| n.channel).collect::<Vec<_>>())
+        .collect();
+    assert_eq!(told, [vec![applied.channels[0].id], vec![applied.channels[0].id]]);
+    assert_eq!(seen.timeline[1].by.as_deref(), Some("Ann"));
     engine.engine.shutdown().await;
 }
 

@@ -85,6 +85,18 @@ async fn pages_of_results_give_each_check_once_in_both_directions_and_over_all_l
 }
 
 #[tokio::test]
+async fn p22_single_results_are_shown_as_far_back_as_the_plan_says() {
+    let kit = Kit::with("server: {plans: {free: {retention: 1d}}, default_plan: free}\nmonitors: []\n").await;
+    let id = kit.monitor("db").await;
+    kit.record(vec![ok(id, at(0), 1_000)]).await;
+    kit.record(vec![ok(id, at(86_400), 1_000), ok(id, at(90_000), 1_000)]).await;
+    let (slots, _) = every_page(&kit, id, results_of(window(0, 100_000))).await;
+    assert_eq!(slots, [at(90_000), at(86_400)]);
+    let page = kit.operations.list_results(&owner(), id, &results_of(window(0, 10))).await.expect("nothing");
+    assert!(page.items.is_empty() && page.next.is_none());
+}
+
+#[tokio::test]
 async fn t23_a_result_says_null_when_ok_and_the_word_and_the_proof_when_not() {
     let kit = Kit::new().await;
     let id = kit.monitor("db").await;
@@ -117,7 +129,7 @@ async fn t23_a_result_says_null_when_ok_and_the_word_and_the_proof_when_not() {
     let [bad, good] = &page.items[..] else { panic!("two results: {page:?}") };
     assert_eq!((good.error_status, good.error_code, good.latency_us), (None, ErrorCode::Ok, Some(910)));
     assert!(good.attempts.is_empty() && good.location == "local");
-    assert_eq!(bad.error_status.map(|word| word.as_str()), Some("tcp_refused"));
+    assert_eq!(bad.error_status.map(quaywatch_core::ErrorStatus::as_str), Some("tcp_refused"));
     assert_eq!((bad.latency_us, bad.elapsed_us, bad.attempts.len()), (None, Some(412), 1));
     assert_eq!(bad.detail.as_deref(), Some("RST in answer to SYN"));
 }
@@ -254,6 +266,41 @@ async fn intervals_show_blind_time_as_the_monitors_own() {
     assert_eq!((row.sentence, first.next), ("TCP connection refused", None));
     let only = IntervalQuery { statuses: vec![Status::Unknown], paging: Paging::default(), ..query };
     assert_eq!(kit.operations.list_intervals(&owner(), &only).await.expect("a page").items.len(), 1);
+}
+
+#[tokio::test]
+async fn the_intervals_of_all_monitors_are_paged_and_stay_in_their_account() {
+    let kit = Kit::new().await;
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        let id = kit.monitor(&format!("db-{n}")).await;
+        let (status, code) = (Status::Down, ErrorCode::TcpRefused);
+        let from = at(100 * (n / 2));
+        kit.commit(id, |step| {
+            step.intervals = vec![IntervalWrite::Open { monitor: id, from, status, code, incident: None }];
+        })
+        .await;
+        ids.push(id);
+    }
+    kit.clock.advance(HOUR);
+    let paging = Paging { after: None, limit: Some(2) };
+    let mut query = IntervalQuery { monitor: None, window: window(0, 3_600), statuses: Vec::new(), paging };
+    let mut found = Vec::new();
+    loop {
+        let page = kit.operations.list_intervals(&owner(), &query).await.expect("a page");
+        found.extend(page.items.iter().map(|row| row.monitor));
+        match page.next {
+            Some(next) => query.paging.after = Some(next),
+            None => break,
+        }
+    }
+    ids.reverse();
+    assert_eq!(found, ids);
+    query.paging.after = None;
+    let other = caller(kit.account("other").await, Role::Owner);
+    assert!(kit.operations.list_intervals(&other, &query).await.expect("none").items.is_empty());
+    query.statuses = vec![Status::Degraded];
+    assert!(kit.operations.list_intervals(&owner(), &query).await.expect("none").items.is_empty());
 }
 
 #[tokio::test]

@@ -17,11 +17,7 @@ pub(crate) fn invalid(
 }
 
 /// There is no such thing in the caller's account.
+#[expect(clippy::needless_pass_by_value, reason = "ids are small, and read better without a borrow")]
 pub(crate) fn not_found(kind: &'static str, id: impl ToString) -> OperationError {
     OperationError::NotFound { kind, id: id.to_string() }
-}
-
-/// The operation is announced, but not there yet.
-pub(crate) fn not_built() -> OperationError {
-    OperationError::Unavailable("not built yet".to_owned())
 }

@@ -75,7 +75,7 @@ pub struct ResultView {
 }
 
 impl Operations {
-    /// Results of one monitor in a window. A page may be shorter than asked for and still have a next one, where few of
+    /// Results of one monitor in a window, as far back as the account's plan shows them. A page may be shorter than asked for and still have a next one, where few of
     /// many results are wanted.
     ///
     /// # Errors
@@ -88,7 +88,10 @@ impl Operations {
     ) -> Result<Page<ResultView>, OperationError> {
         caller.require(Policy::new(Resource::Results, Level::Look))?;
         let watched = self.watched(caller, monitor).await?;
-        let window = past::window(query.window, watched.now)?;
+        let mut window = past::window(query.window, watched.now)?;
+        if let Some(shown) = self.plan_of(caller.account).await?.retention {
+            window.from = window.from.max(watched.now - shown);
+        }
         let location = query.location.as_deref().map(|name| watched.places.named(name)).transpose()?;
         let mut search = Search::new(query, window, location)?;
         let (rows, next) = search.run(&watched).await?;

@@ -152,7 +152,9 @@ fn plain(error: &ValidationError<'_>, place: Place) -> FieldError {
                     kinds.iter().map(|kind| kind.to_string()).collect::<Vec<_>>().join(" or ")
                 }
             };
-            ("wrong_type", format!("{name} is {value}"), Some(format!("send {}", article(&wanted))))
+            // Not quoted: what stands in the wrong place is now and then a password.
+            let sort = sort(error.instance());
+            ("wrong_type", format!("{name} is {sort}"), Some(format!("send {}", article(&wanted))))
         }
         ValidationErrorKind::Enum { options } => {
             let words: Vec<String> = options
@@ -196,7 +198,7 @@ fn plain(error: &ValidationError<'_>, place: Place) -> FieldError {
             ("bad_form", format!("{name} is {value}, which has another form"), None)
         }
         ValidationErrorKind::UniqueItems => ("repeated", format!("{name} names something twice"), None),
-        _ => ("invalid", format!("{name} is {value}, which does not fit"), None),
+        _ => ("invalid", format!("{name} is {}, which does not fit", sort(error.instance())), None),
     };
     wrong(place, code, message, suggestion)
 }
@@ -222,10 +224,21 @@ fn listed(words: &[String]) -> String {
 
 fn shown(value: &Value) -> String {
     match value {
-        Value::Object(_) => "an object".to_owned(),
-        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) | Value::Array(_) => sort(value).to_owned(),
         Value::String(text) => format!("the text {}", quote(text)),
         Value::Null | Value::Bool(_) | Value::Number(_) => quote(&value.to_string()),
+    }
+}
+
+/// What a value is, without itself.
+const fn sort(value: &Value) -> &'static str {
+    match value {
+        Value::Object(_) => "an object",
+        Value::Array(_) => "a list",
+        Value::String(_) => "a text",
+        Value::Number(_) => "a number",
+        Value::Bool(_) => "true or false",
+        Value::Null => "null",
     }
 }
 

@@ -21,6 +21,9 @@ pub struct IdError {
     pub wanted: &'static str,
 }
 
+/// No number is larger: those of monitors share a block key with other things, and the rest never come so far.
+const LARGEST: i64 = u32::MAX as i64;
+
 macro_rules! number_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal, $wanted:literal) => {
         $(#[$doc])*
@@ -40,7 +43,7 @@ macro_rules! number_id {
             fn from_str(text: &str) -> Result<Self, IdError> {
                 text.strip_prefix($prefix)
                     .and_then(|digits| digits.parse().ok())
-                    .filter(|id| *id > 0)
+                    .filter(|id| (1..=LARGEST).contains(id))
                     .map(Self)
                     .ok_or_else(|| IdError { text: text.to_owned(), wanted: $wanted })
             }

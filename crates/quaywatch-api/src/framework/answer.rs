@@ -201,7 +201,8 @@ impl Output for Text {
     const STATUS: u16 = 200;
 
     fn describe(_: &mut Describe) -> Value {
-        let text = json!({ "schema": { "type": "string" } });
+        // Whoever reads YAML finds a document in it, not a text.
+        let text = json!({ "schema": { "type": "object" } });
         json!({ "description": "as YAML", "content": { "application/yaml": text } })
     }
 

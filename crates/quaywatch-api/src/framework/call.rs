@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Uri, header};
 use quaywatch_app::caller::Caller;
-use quaywatch_web::problem::Problem;
+use quaywatch_web::problem::{FieldError, Place, Problem};
 use quaywatch_web::{Client, Credential, Identified, RequestId};
 
 use crate::Api;
@@ -62,7 +62,7 @@ impl Head {
     /// The revision that `If-Match` asks for; `*` and no header ask for none.
     ///
     /// # Errors
-    /// 412 where it is no tag of ours: it cannot match.
+    /// 422 where it is no tag at all, as this server gives them.
     pub fn expected_revision(&self) -> Result<Option<u64>, Problem> {
         let Some(value) = self.headers.get(header::IF_MATCH) else { return Ok(None) };
         let text = value.to_str().unwrap_or_default().trim();
@@ -71,9 +71,12 @@ impl Head {
         }
         let revision = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).and_then(|t| t.parse().ok());
         revision.map(Some).ok_or_else(|| {
-            let detail =
-                "`If-Match` is no tag that this server gave: send the `ETag` of the last answer, or `*`";
-            Problem::new(StatusCode::PRECONDITION_FAILED, detail)
+            Problem::invalid(vec![FieldError {
+                place: Place::Parameter("If-Match".to_owned()),
+                code: "no_tag".to_owned(),
+                message: "`If-Match` is no tag that this server gave".to_owned(),
+                suggestion: Some("send the `ETag` of the last answer, or `*`".to_owned()),
+            }])
         })
     }
 

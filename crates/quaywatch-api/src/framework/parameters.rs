@@ -87,7 +87,10 @@ impl Reader {
                 (name, value)
             })
             .collect();
-        serde_json::from_value(Value::Object(map)).map_err(|_| {
+        let value = Value::Object(map);
+        let checker = self.0.checker.get_or_init(|| Checker::new(self.0.schema.clone()));
+        let fits = checker.check(&value, |pointer| Place::Parameter(pointer.to_owned())).is_empty();
+        fits.then(|| serde_json::from_value(value).ok()).flatten().ok_or_else(|| {
             let named = given.last().map_or("", |(_, value)| value);
             Problem::new(
                 StatusCode::NOT_FOUND,

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{RawPathParams, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -300,8 +300,9 @@ impl Routes {
         statuses.extend(if route.path.is_empty() { [].as_slice() } else { &[404] });
         statuses.extend(if B::EXISTS { [408, 413, 415, 422].as_slice() } else { &[] });
         statuses.extend(if route.query.is_empty() && method != "get" { [].as_slice() } else { &[422] });
-        statuses.extend(if changes { [409, 412].as_slice() } else { &[] });
+        statuses.extend(if changes { [409, 412, 422].as_slice() } else { &[] });
         statuses.extend(if method == "post" { [403, 409].as_slice() } else { &[] });
+        statuses.extend(if route.is_replayed { [422].as_slice() } else { &[] });
         statuses.sort_unstable();
         let mut responses = serde_json::Map::new();
         responses.insert(H::Output::STATUS.to_string(), H::Output::describe(&mut self.describe));
@@ -392,6 +393,10 @@ where
             path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let path = self.path.path::<P>(&given)?;
         let head = Head::of(&parts);
+        if matches!(parts.method, Method::PUT | Method::PATCH | Method::DELETE) {
+            // Also where nothing has a revision: a tag that is none was meant to protect something.
+            head.expected_revision()?;
+        }
         let bytes = if B::EXISTS { read(body, &parts.headers, self.body_limit).await? } else { Bytes::new() };
         let (query, body) = self.read(parts.uri.query(), &bytes, &parts.headers)?;
         let call = Call { api: api.clone(), caller, path, query, body, head: head.clone() };

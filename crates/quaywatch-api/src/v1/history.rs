@@ -55,7 +55,8 @@ pub(super) fn routes(routes: &mut Routes) {
         intervals,
         docs("intervals_list", "List when monitors were not up, and why").about(
             "Without `monitor`, time in which the server could not see is left out: it is the same for all.",
-        ),
+        )
+        .answers(&[404]),
     );
 }
 

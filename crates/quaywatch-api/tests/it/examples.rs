@@ -59,9 +59,12 @@ pub(crate) fn path_of(path: &str, operation: &Value) -> String {
     for parameter in operation["parameters"].as_array().expect("parameters") {
         if parameter["in"] == "path" {
             let name = parameter["name"].as_str().expect("a name");
-            let example =
-                parameter["example"].as_str().unwrap_or_else(|| panic!("{path}: {name} has no example"));
-            path = path.replace(&format!("{{{name}}}"), example);
+            let example = match &parameter["example"] {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => number.to_string(),
+                other => panic!("{path}: {name} has no example: {other}"),
+            };
+            path = path.replace(&format!("{{{name}}}"), &example);
         }
     }
     path

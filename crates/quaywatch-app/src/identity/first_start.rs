@@ -4,13 +4,12 @@
 use std::time::Duration;
 
 use quaywatch_core::{AccountId, Secret};
-use quaywatch_store::StoreError;
 use quaywatch_store::records::{NewUser, SecretHash};
 
 use super::bearer::{self, BearerKind};
 use super::password;
 use super::sign_in::NewSession;
-use super::{Identity, Origin, check_email, check_name, newcomer, not_recognised};
+use super::{Identity, No, Origin, check_email, check_name, newcomer, not_recognised, refused};
 use crate::operations::OperationError;
 
 /// Who takes a new server into their hands.
@@ -73,9 +72,11 @@ impl Identity {
         let new = NewUser { email, name, password_hash };
         let hash = SecretHash(bearer::hash(&first.key));
         let made = self.people().set_up(hash, new, newcomer(None, origin), self.now()).await;
-        let user = made.map_err(|error| match error {
-            StoreError::Missing(_) | StoreError::Conflict(_) => ended(),
-            other => other.into(),
+        let user = made.map_err(|error| {
+            refused(error, |no| match no {
+                No::Missing | No::Conflict => Some(ended()),
+                No::Taken => None,
+            })
         })?;
         self.begin_session(user.id, Some(AccountId::DEFAULT), origin).await
     }

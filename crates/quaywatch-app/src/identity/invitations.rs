@@ -15,7 +15,7 @@ use super::bearer::{self, BearerKind};
 use super::members::{MANAGE, require_role};
 use super::password;
 use super::sign_in::{Credentials, Factor, NewSession};
-use super::{Identity, Origin, author, check_email, check_name, newcomer, not_recognised};
+use super::{Identity, No, Origin, author, check_email, check_name, newcomer, not_recognised, refused};
 use crate::caller::Caller;
 use crate::operations::OperationError;
 use crate::operations::refuse::{invalid, not_found};
@@ -156,9 +156,11 @@ impl Identity {
         if matches!(revoked, Err(StoreError::Missing(_))) && self.may_invite_to_own_account(caller) {
             revoked = self.people().revoke_own_account_invitation(caller.account, id, author, now).await;
         }
-        revoked.map_err(|error| match error {
-            StoreError::Missing(_) => not_found("invitation", id),
-            other => other.into(),
+        revoked.map_err(|error| {
+            refused(error, |no| match no {
+                No::Missing => Some(not_found("invitation", id)),
+                No::Taken | No::Conflict => None,
+            })
         })
     }
 
@@ -300,14 +302,14 @@ fn ended() -> OperationError {
 }
 
 fn unaccepted(error: StoreError) -> OperationError {
-    match error {
-        StoreError::Missing(_) => ended(),
-        StoreError::Taken(_) => OperationError::Conflict {
+    refused(error, |no| match no {
+        No::Missing => Some(ended()),
+        No::Taken => Some(OperationError::Conflict {
             code: "name_taken",
             message: "an account is called so already: choose another name".to_owned(),
-        },
-        other => other.into(),
-    }
+        }),
+        No::Conflict => None,
+    })
 }
 
 fn shown(invitation: &InvitationRecord) -> InvitationView {

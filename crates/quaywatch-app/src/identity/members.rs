@@ -5,7 +5,7 @@ use quaywatch_core::{Timestamp, UserId};
 use quaywatch_store::StoreError;
 use quaywatch_store::records::MemberRecord;
 
-use super::{Identity, author};
+use super::{Identity, No, author, refused};
 use crate::caller::{Actor, Caller};
 use crate::operations::OperationError;
 use crate::operations::refuse::not_found;
@@ -93,14 +93,14 @@ pub(super) fn require_role(caller: &Caller, role: Role) -> Result<(), OperationE
 }
 
 fn last_owner(error: StoreError, user: UserId) -> OperationError {
-    match error {
-        StoreError::Conflict(_) => OperationError::Conflict {
+    refused(error, |no| match no {
+        No::Conflict => Some(OperationError::Conflict {
             code: "last_owner",
             message: "the account would be without an owner: make somebody else one first".to_owned(),
-        },
-        StoreError::Missing(_) => not_found("member", user),
-        other => other.into(),
-    }
+        }),
+        No::Missing => Some(not_found("member", user)),
+        No::Taken => None,
+    })
 }
 
 fn shown(member: &MemberRecord) -> MemberView {

@@ -33,7 +33,7 @@ use quaywatch_core::egress::Accounts;
 use quaywatch_core::{Clock, Secret, Timestamp, UserId};
 use quaywatch_net::http::HttpClient;
 use quaywatch_store::records::Author;
-use quaywatch_store::{AccountStore, PeopleStore, Store};
+use quaywatch_store::{AccountStore, PeopleStore, Store, StoreError};
 
 use crate::caller::{Actor, Caller};
 use crate::config::Config;
@@ -211,6 +211,35 @@ fn newcomer(user: Option<UserId>, origin: &Origin) -> Author {
 
 fn not_recognised(code: &'static str, message: impl Into<String>) -> OperationError {
     OperationError::NotRecognised { code, message: message.into() }
+}
+
+/// With what the store refuses, told apart from its faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum No {
+    /// A key belongs to something else.
+    Taken,
+    /// It is not there.
+    Missing,
+    /// It would leave something that may not be.
+    Conflict,
+}
+
+/// A refusal of the store in the words of `told`; what it says nothing of is a fault.
+fn refused(error: StoreError, told: impl FnOnce(No) -> Option<OperationError>) -> OperationError {
+    let no = match &error {
+        StoreError::Taken(_) => No::Taken,
+        StoreError::Missing(_) => No::Missing,
+        StoreError::Conflict(_) => No::Conflict,
+        StoreError::Full(_)
+        | StoreError::Busy(_)
+        | StoreError::Fenced { .. }
+        | StoreError::Schema { .. }
+        | StoreError::Directory(_)
+        | StoreError::Damaged { .. }
+        | StoreError::Stale { .. }
+        | StoreError::Engine(_) => return error.into(),
+    };
+    told(no).unwrap_or_else(|| error.into())
 }
 
 /// A name of a person, an account, a token, a device.

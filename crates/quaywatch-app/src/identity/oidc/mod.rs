@@ -12,14 +12,13 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use openidconnect::core::CoreProviderMetadata;
 use quaywatch_core::{AccountId, BootTime, Secret, UserId};
-use quaywatch_store::StoreError;
 use quaywatch_store::records::{ExternalIdentity, NewUser, UserRecord};
 use subtle::ConstantTimeEq as _;
 
 use super::ceremonies::Ceremonies;
 use super::profile::Way;
 use super::sign_in::NewSession;
-use super::{Identity, Origin, author, bearer, newcomer, not_recognised, person};
+use super::{Identity, No, Origin, author, bearer, newcomer, not_recognised, person, refused};
 use crate::caller::Caller;
 pub use crate::config::sign_in::Provider;
 use crate::operations::OperationError;
@@ -100,7 +99,7 @@ impl Identity {
         let path = format!("/api/v1/session/providers/{}/callback", provider.name);
         let redirect = self.link(&path).ok_or_else(|| {
             let why = "providers send people back to one address: say in `server.public_url` how this server is reached";
-            OperationError::Unavailable(why.to_owned())
+            OperationError::Conflict { code: "no_public_url", message: why.to_owned() }
         })?;
         let metadata = self.documents(&provider).await?;
         let departing =
@@ -237,12 +236,14 @@ impl Identity {
             linked_at: now,
         };
         let linked = self.people().link_identity(identity, newcomer(Some(user), origin), now).await;
-        linked.map_err(|error| match error {
-            StoreError::Taken(_) => OperationError::Conflict {
-                code: "linked_elsewhere",
-                message: format!("somebody else here is linked to that account at {}", provider.name),
-            },
-            other => other.into(),
+        linked.map_err(|error| {
+            refused(error, |no| match no {
+                No::Taken => Some(OperationError::Conflict {
+                    code: "linked_elsewhere",
+                    message: format!("somebody else here is linked to that account at {}", provider.name),
+                }),
+                No::Missing | No::Conflict => None,
+            })
         })
     }
 

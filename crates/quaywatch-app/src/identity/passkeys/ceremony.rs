@@ -4,7 +4,7 @@
 use quaywatch_core::UserId;
 use serde_json::Value;
 use webauthn_rs::prelude::{
-    CredentialID, DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential,
+    DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential,
     RegisterPublicKeyCredential, Url, Uuid, WebauthnError,
 };
 use webauthn_rs::{Webauthn, WebauthnBuilder};
@@ -69,7 +69,6 @@ impl Server {
         name: &str,
         known: Vec<Vec<u8>>,
     ) -> Result<(Value, PasskeyRegistration), OperationError> {
-        let known = known.into_iter().map(CredentialID::from).collect();
         let (options, begun) = self
             .0
             .start_passkey_registration(handle(user), email, name, Some(known))
@@ -148,7 +147,7 @@ fn handle(user: UserId) -> Uuid {
 }
 
 fn unusable(why: &str) -> OperationError {
-    OperationError::Unavailable(why.to_owned())
+    OperationError::Conflict { code: "passkeys_unusable", message: why.to_owned() }
 }
 
 #[cfg(test)]

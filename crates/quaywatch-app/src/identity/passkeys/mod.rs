@@ -6,7 +6,6 @@ mod ceremony;
 pub(super) mod device;
 
 use quaywatch_core::{Timestamp, UserId};
-use quaywatch_store::StoreError;
 use quaywatch_store::records::{NewPasskey, PasskeyRecord};
 use serde_json::Value;
 use webauthn_rs::prelude::{DiscoverableAuthentication, PasskeyRegistration};
@@ -14,7 +13,7 @@ use webauthn_rs::prelude::{DiscoverableAuthentication, PasskeyRegistration};
 use super::ceremonies::Ceremonies;
 use super::profile::Way;
 use super::sign_in::NewSession;
-use super::{Identity, Origin, author, bearer, check_name, not_recognised, person};
+use super::{Identity, No, Origin, author, bearer, check_name, not_recognised, person, refused};
 use crate::caller::Caller;
 use crate::operations::OperationError;
 use crate::operations::refuse::{invalid, not_found};
@@ -65,7 +64,7 @@ impl Identity {
     /// Begins to add one.
     ///
     /// # Errors
-    /// [`OperationError::Unavailable`] where nobody said how the server is reached.
+    /// [`OperationError::Conflict`] where nobody said how the server is reached.
     pub async fn begin_passkey(&self, caller: &Caller) -> Result<Challenge, OperationError> {
         let user = self.themselves(caller).await?;
         let server = self.server()?;
@@ -111,12 +110,14 @@ impl Identity {
             counter: registered.counter,
         };
         let added = self.people().add_passkey(user, new, author(caller), self.now()).await;
-        added.map(|passkey| shown(&passkey)).map_err(|error| match error {
-            StoreError::Taken(_) => OperationError::Conflict {
-                code: "passkey_known",
-                message: "this passkey is known already".to_owned(),
-            },
-            other => other.into(),
+        added.map(|passkey| shown(&passkey)).map_err(|error| {
+            refused(error, |no| match no {
+                No::Taken => Some(OperationError::Conflict {
+                    code: "passkey_known",
+                    message: "this passkey is known already".to_owned(),
+                }),
+                No::Missing | No::Conflict => None,
+            })
         })
     }
 
@@ -140,6 +141,7 @@ impl Identity {
     ///
     /// # Errors
     /// [`OperationError::Throttled`]; [`OperationError::Unavailable`] as above.
+    #[expect(clippy::unused_async, reason = "one of a family: whoever serves it waits for all alike")]
     pub async fn begin_passkey_sign_in(&self, origin: &Origin) -> Result<Challenge, OperationError> {
         self.0.throttle.address(origin.address)?;
         let (options, begun) = self.server()?.begin_sign_in()?;

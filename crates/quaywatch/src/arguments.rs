@@ -1,10 +1,20 @@
 //! What can be said on the command line. Flags win over the environment, the environment over the file, the file over
 //! defaults.
 
+mod people;
+mod remote;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use people::{
+    Token, TokenCommand, TokenCreate, TokenList, TokenRevoke, User, UserAdd, UserCommand, UserResetPassword,
+};
+pub(crate) use remote::{
+    Apply, Get, GetOutput, Pause, PlanOutput, Profile, ProfileAdd, ProfileCommand, Remote, Resume, What,
+};
 
 /// Watches TCP ports and what speaks on them: knows within seconds that one stopped answering, says why, and tells
 /// the right people once.
@@ -29,6 +39,20 @@ pub(crate) enum Command {
     Export(Export),
     /// Show what is said of each monitor now, from the store of a server
     Status(Status),
+    /// Add people, list them, or set a lost password, on the server's own host
+    User(User),
+    /// Make, list or revoke API tokens, on the server's own host or over its API
+    Token(Token),
+    /// Make a document of monitors and channels true on a server
+    Apply(Apply),
+    /// Show monitors, incidents, channels and more of a server
+    Get(Get),
+    /// Stop checking monitors for a while
+    Pause(Pause),
+    /// Check paused monitors again
+    Resume(Resume),
+    /// Remember servers and tokens for the commands that talk to one
+    Profile(Profile),
     /// Print completions for a shell
     Completions {
         /// The shell

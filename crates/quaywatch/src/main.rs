@@ -2,6 +2,7 @@
 //! `quaywatch-app`.
 
 mod arguments;
+mod client;
 mod command;
 mod logging;
 mod memory;
@@ -27,6 +28,13 @@ fn main() -> ExitCode {
         Command::Ports(ports) => command::ports::run(&ports),
         Command::Export(export) => command::export::run(&export),
         Command::Status(status) => command::status::run(&status),
+        Command::User(user) => command::user::run(&user),
+        Command::Token(token) => command::token::run(&token),
+        Command::Apply(apply) => command::apply::run(&apply),
+        Command::Get(get) => command::get::run(&get),
+        Command::Pause(pause) => command::pause::pause(&pause),
+        Command::Resume(resume) => command::pause::resume(&resume),
+        Command::Profile(profile) => command::profile::run(&profile),
         Command::Completions { shell } => command::completions::run(shell),
         Command::Man { directory } => command::man::run(directory.as_deref()),
     }

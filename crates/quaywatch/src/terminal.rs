@@ -82,6 +82,24 @@ pub(crate) fn errors_are_coloured() -> bool {
     anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
 }
 
+/// Whether somebody sits there who can be asked.
+pub(crate) fn is_attended() -> bool {
+    use std::io::IsTerminal as _;
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// A value of an answer in one line: texts as they are, the rest as JSON, nothing for null.
+pub(crate) fn value(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Null => String::new(),
+        serde_json::Value::String(text) => text.clone(),
+        other @ (serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::Array(_)
+        | serde_json::Value::Object(_)) => other.to_string(),
+    }
+}
+
 /// `1 monitor`, `2 monitors`.
 pub(crate) fn count(n: usize, word: &str) -> String {
     format!("{n} {word}{}", if n == 1 { "" } else { "s" })
@@ -91,6 +109,22 @@ pub(crate) fn count(n: usize, word: &str) -> String {
 pub(crate) fn complain(text: &str) {
     let style = colour(AnsiColor::Red).bold();
     let _ = writeln!(anstream::stderr(), "{style}error:{style:#} {}", text.trim_end());
+}
+
+/// Prints a warning to standard error.
+pub(crate) fn warn(text: &str) {
+    let style = colour(AnsiColor::Yellow).bold();
+    let _ = writeln!(anstream::stderr(), "{style}warning:{style:#} {}", text.trim_end());
+}
+
+/// Text from elsewhere, for a terminal: without what would steer it.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || is_invisible(c) { '·' } else { c }).collect()
+}
+
+/// Characters that turn text around or take no room: they would make a line read as something else.
+const fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Prints an error; the status of a command that failed.

@@ -3,11 +3,16 @@
 //! SIGTERM and SIGINT end it: checks stop, what is judged is committed, open requests finish. A second one ends it at
 //! once; nothing is lost then either. SIGHUP reads the file again.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use axum::Router;
+use quaywatch_api::Api;
 use quaywatch_app::server::{self, Options, Server};
-use quaywatch_web::{Limits, Listener};
+use quaywatch_core::Clock;
+use quaywatch_net::SystemClock;
+use quaywatch_web::{Gate, Limits, Listener, Rates, Settings, Trust};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -52,11 +57,13 @@ async fn serve(arguments: Serve) -> Result<(), String> {
     let bind =
         async |address| Listener::bind(address, Limits::default()).await.map_err(|error| error.to_string());
     let (server, listener) = Server::start(options, bind).await.map_err(|error| error.to_string())?;
-    if let Ok(address) = listener.address() {
-        tracing::info!(%address, "listening: /metrics, /healthz, /readyz");
+    let address = listener.address().ok();
+    if let Some(address) = address {
+        tracing::info!(%address, "listening: /api/v1, /api/docs, /metrics, /healthz, /readyz");
     }
     let stop = CancellationToken::new();
-    let router = quaywatch_web::router(server.observatory());
+    let router = quaywatch_web::router(server.observatory()).merge(front(&server, &stop));
+    invite_the_first(&server, address).await;
     let served = tokio::spawn(listener.serve(router, stop.clone()));
 
     let server = Arc::new(server);
@@ -88,6 +95,37 @@ async fn serve(arguments: Serve) -> Result<(), String> {
         () = async { while signals.next().await == Asked::Reload {} } => tracing::warn!("asked twice: ending at once"),
     }
     Ok(())
+}
+
+/// What people and programs meet, with the gate around it.
+fn front(server: &Server, stop: &CancellationToken) -> Router {
+    let (operations, identity) = (server.operations(), server.identity());
+    let front = operations.front();
+    let trusted = operations.clone();
+    let settings = Settings {
+        trusted_proxies: Trust(Arc::new(move || Arc::clone(&trusted.front().trusted_proxies))),
+        public_url: front.public_url.clone(),
+        rates: Rates::of_callers(front.requests_per_second),
+    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let gate = Gate::new(settings, Arc::new(identity.clone()), Arc::clone(&clock));
+    gate.around(Api::router(quaywatch_api::Parts { operations, identity, clock, stop: stop.clone() }))
+}
+
+/// Where nobody can sign in yet: a link for the first owner, on the terminal and not in the log.
+async fn invite_the_first(server: &Server, address: Option<SocketAddr>) {
+    match server.identity().new_setup_key().await {
+        Ok(None) => {}
+        Ok(Some(key)) => {
+            let here = || address.map_or_else(String::new, |address| format!("http://{address}"));
+            let begin = server.operations().front().public_url.clone().unwrap_or_else(here);
+            let path = quaywatch_app::identity::first_start::path_of(&key);
+            terminal::say(&format!(
+                "Nobody can sign in yet. Make the first account within 24 hours, once, at\n\n    {begin}{path}\n"
+            ));
+        }
+        Err(error) => tracing::warn!(%error, "no set-up link can be made"),
+    }
 }
 
 /// What a signal asks for.

@@ -1,0 +1,153 @@
+//! People and tokens: what `user` and `token` take.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use quaywatch_core::access::{Role, Scope};
+
+use super::{Data, Remote};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Works with the server running or not. Whoever may write the data directory may do this; the audit log \
+                  names them by their user number."
+)]
+pub(crate) struct User {
+    #[command(subcommand)]
+    pub(crate) command: UserCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Add somebody to an account; the password is asked for, or read from standard input
+    Add(UserAdd),
+    /// List everybody
+    List(UserList),
+    /// Set a new password and end all sessions; the password is asked for, or read from standard input
+    ResetPassword(UserResetPassword),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserAdd {
+    /// Their address of mail, with which they sign in
+    #[arg(value_name = "EMAIL")]
+    pub(crate) email: String,
+
+    /// What they may do: viewer, responder, editor, admin or owner
+    #[arg(long, value_name = "ROLE", default_value = "owner")]
+    pub(crate) role: Role,
+
+    /// What they are called [default: their address up to the @]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// In which account [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) account: Option<String>,
+
+    /// Print a link by which they choose their password themselves, good for seven days
+    #[arg(long)]
+    pub(crate) invite: bool,
+
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserList {
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserResetPassword {
+    /// Their address of mail
+    #[arg(value_name = "EMAIL")]
+    pub(crate) email: String,
+
+    /// Turn the second factor off as well, for those who lost it
+    #[arg(long)]
+    pub(crate) second_factor: bool,
+
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+With --data-dir or --config it is done in the data of a server on this host, running or not: whoever may write the data \
+directory may do this, and the audit log names them by their user number. With --server, --profile, QUAYWATCH_SERVER or \
+a profile it is done over the API of that server, by whoever the token belongs to.
+
+Examples:
+  quaywatch token create --name ci --scope write --data-dir /var/lib/quaywatch
+  quaywatch token create --name ci --scope monitors:write --expires 90d --profile home")]
+pub(crate) struct Token {
+    #[command(subcommand)]
+    pub(crate) command: TokenCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token and print it, and nothing else, to standard output: it is shown this once
+    Create(TokenCreate),
+    /// List tokens, those that ended included
+    List(TokenList),
+    /// End a token at once
+    Revoke(TokenRevoke),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenCreate {
+    /// What it is for
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// What it may do: read, write or admin, alone or as in `monitors:write`; several with commas
+    #[arg(long, value_name = "SCOPE", value_delimiter = ',', required = true)]
+    pub(crate) scope: Vec<Scope>,
+
+    /// When it ends (`90d`) [default: when it is revoked]
+    #[arg(long, value_name = "DURATION", value_parser = quaywatch_core::spec::duration::parse)]
+    pub(crate) expires: Option<Duration>,
+
+    /// In which account [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) account: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) data: Data,
+
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenList {
+    /// In which account [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) account: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) data: Data,
+
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenRevoke {
+    /// Its number (`tok5`), its name, or the token itself
+    #[arg(value_name = "TOKEN")]
+    pub(crate) token: String,
+
+    /// In which account [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) account: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) data: Data,
+
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}

@@ -47,16 +47,15 @@ fn listener(then: impl Fn(std::net::TcpStream) + Send + 'static) -> SocketAddr {
 }
 
 async fn until(server: &Server, id: MonitorId, what: impl Fn(&MonitorView) -> bool) -> MonitorView {
-    let wait = async {
-        loop {
-            let view = server.operations().read_monitor(&owner(), id).await.expect("it is there");
-            if what(&view) {
-                return view;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let view = server.operations().read_monitor(&owner(), id).await.expect("it is there");
+        if what(&view) {
+            return view;
         }
-    };
-    tokio::time::timeout(PATIENCE, wait).await.expect("in time")
+        assert!(tokio::time::Instant::now() < deadline, "still {view:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn body(json: &str) -> Node<'_> {

@@ -143,11 +143,12 @@ impl Machine {
 
     fn check_now(&mut self, id: MonitorId) {
         let Some(key) = self.roster.find(id) else { return };
+        let is_due = self.wheel.due(key).is_some_and(|due| due <= self.now.ms);
         let entry = self.roster.entry_mut(key);
-        if entry.stage == Stage::Idle {
+        if entry.stage == Stage::Idle && !is_due {
             self.put_sooner(key, self.now.ms + 1);
         } else {
-            // What runs, or waits for its turn, has a slot of before, and so is no answer.
+            // What runs, waits for its turn, or is just due, has a slot of before, and so is no answer.
             entry.again = true;
         }
     }

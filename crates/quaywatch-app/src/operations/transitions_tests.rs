@@ -62,6 +62,16 @@ async fn transitions_are_replayed_after_a_number_and_then_come_by_themselves() {
     }
     let quiet = tokio::time::timeout(Duration::from_millis(50), later.next()).await;
     assert!(quiet.is_err(), "each once: {quiet:?}");
+    // What comes while the past is read is both read and received.
+    let mut both = kit.operations.follow_transitions(&owner(), Some(0)).await.expect("follows");
+    engine.check(id, ErrorCode::Ok).await;
+    transition(&mut from_now).await;
+    let all = kit.operations.list_transitions(&owner(), 0, 100).await.expect("a list");
+    for one in &all {
+        assert_eq!(&transition(&mut both).await, one);
+    }
+    let quiet = tokio::time::timeout(Duration::from_millis(50), both.next()).await;
+    assert!(all.len() == 4 && quiet.is_err(), "each once: {quiet:?}");
     let from_the_future = kit.operations.follow_transitions(&owner(), Some(u64::MAX)).await.expect("follows");
     assert!(from_the_future.position() < u64::MAX);
     engine.engine.shutdown().await;

@@ -72,8 +72,7 @@ pub(crate) fn run(binary: &Path) -> io::Result<()> {
     ratio("resident memory", down.resident_mib, up.resident_mib, "MiB");
     ratio("bytes written to disk a check", down.bytes, up.bytes, "B");
     let shown = |what: &str, cost: &Cost| {
-        let measured =
-            format!("{:.1} µs, {:.0} B, {:.0} MiB", cost.cpu_us, cost.bytes, cost.resident_mib);
+        let measured = format!("{:.1} µs, {:.0} B, {:.0} MiB", cost.cpu_us, cost.bytes, cost.resident_mib);
         print::row(&format!("{what}: CPU and bytes a check, memory"), &measured, "shown", None);
     };
     shown(&format!("the change, {seconds} s until every incident was open"), &change);

@@ -4,6 +4,7 @@
 //! means and keeps the last results. Traffic goes to 127.0.0.0/8 only, and every loop is bounded in time.
 
 mod acceptor;
+mod api;
 mod bare;
 mod constant;
 mod cpu;
@@ -26,6 +27,7 @@ scenarios (all but `acceptor` and `bare` without any):
   hundred     100,000 monitors at 10 s: lateness, memory, CPU
   million     1,000,000 monitors at 60 s: the same, time to the first check, and a restart
   detection   from stopping the target to the webhook, 50 trials
+  api         100,000 monitors: first pages of the list, 10,000 made, 5,000 slow clients
   constant    everything down against everything up, 100,000 monitors at 10 s
   bare        the bare loops alone
   acceptor    (used by the others) the other side, as a process of its own
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
         return fail(USAGE);
     }
     if words.is_empty() {
-        words = ["cpu", "hundred", "detection", "constant", "million"].map(str::to_owned).to_vec();
+        words = ["cpu", "hundred", "detection", "constant", "api", "million"].map(str::to_owned).to_vec();
     }
     for word in &words {
         if let Err(error) = run(word, &binary) {
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
 fn run(scenario: &str, binary: &std::path::Path) -> io::Result<()> {
     match scenario {
         "acceptor" => acceptor::run(),
+        "api" => api::run(binary),
         "bare" => cpu::bare_loops(),
         "cpu" => cpu::run(binary),
         "hundred" => scale::run(binary, &scale::HUNDRED_THOUSAND),

@@ -35,8 +35,7 @@ pub(super) fn routes(routes: &mut Routes) {
         "/channels/{channel}",
         change,
         update,
-        docs("channels_update", "Change a channel")
-            .example(json!({ "url": "https://hooks.example.com/other" })),
+        docs("channels_update", "Change a channel").example(json!({ "name": "on call" })),
     );
     routes.delete(
         "/channels/{channel}",

@@ -91,7 +91,7 @@ fn acts(routes: &mut Routes) {
     routes.post("/monitors/{id}/resume", EDIT, resume, docs("monitors_resume", "Look again"));
     routes.post(
         "/monitors/{id}/check-now",
-        Needs(Resource::Monitors, Level::Respond),
+        EDIT,
         check_now,
         docs("monitors_check_now", "Look now").about("The result has the slot that is answered."),
     );
@@ -121,7 +121,7 @@ struct AtQuery {
 #[serde(deny_unknown_fields)]
 struct NameQuery {
     /// What it is called.
-    #[schemars(length(min = 1, max = 300), example = &"orders database")]
+    #[schemars(length(min = 1, max = 300), example = &"payments database")]
     name: String,
 }
 

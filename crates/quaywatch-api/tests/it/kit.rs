@@ -12,8 +12,10 @@ use quaywatch_app::config;
 use quaywatch_app::identity::{self, Identity};
 use quaywatch_app::operations::settings::Settings;
 use quaywatch_app::operations::{OperationError, Operations};
+use quaywatch_app::server::{Options, Server};
 use quaywatch_core::access::{Access, Scope};
 use quaywatch_core::{AccountId, Clock, TokenId, UserId};
+use quaywatch_net::SystemClock;
 use quaywatch_store::{SqliteStore, Store};
 use quaywatch_testkit::clock::ManualClock;
 use quaywatch_web::{Authenticate, Client, Gate, Rates, Recognised, as_if_from};
@@ -24,9 +26,15 @@ use tower::ServiceExt as _;
 /// Everything around one API.
 pub(crate) struct Kit {
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) store: Arc<dyn Store>,
     router: Router,
     _directory: tempfile::TempDir,
+}
+
+/// An API of a whole server, which checks and tells.
+pub(crate) struct Serving {
+    pub(crate) kit: Kit,
+    pub(crate) identity: Identity,
+    server: Server,
 }
 
 /// What was answered.
@@ -74,6 +82,58 @@ fn caller(token: &str, client: &Client) -> Option<Caller> {
     Some(Caller { account, actor, access, address: Some(client.address), request_id: None })
 }
 
+/// The words above, and beside them sessions and tokens of people who really signed in.
+struct WordsAndPeople(Identity);
+
+impl Authenticate for WordsAndPeople {
+    fn token<'a>(&'a self, token: &'a str, client: &'a Client) -> Recognised<'a> {
+        match caller(token, client) {
+            Some(caller) => Box::pin(std::future::ready(Ok(caller))),
+            None => self.0.token(token, client),
+        }
+    }
+
+    fn session<'a>(&'a self, secret: &'a str, client: &'a Client) -> Recognised<'a> {
+        self.0.session(secret, client)
+    }
+}
+
+impl Serving {
+    /// A server whose names lead nowhere: examples name hosts that nobody may be asked about.
+    pub(crate) async fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("quaywatch.yaml");
+        std::fs::write(&file, "resolvers: ['127.0.0.1:1']\nmonitors: []\n").expect("written");
+        let options = Options {
+            config: Some(file),
+            data_dir: Some(directory.path().join("data")),
+            probe_threads: Some(1),
+            ..Options::default()
+        };
+        let (server, ()) = Server::start(options, async |_| Ok(())).await.expect("a server");
+        let (operations, identity) = (server.operations(), server.identity());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let parts = Parts {
+            operations,
+            identity: identity.clone(),
+            clock: Arc::clone(&clock),
+            stop: CancellationToken::new(),
+        };
+        let authenticate = Arc::new(WordsAndPeople(identity.clone()));
+        let gate = Gate::new(quaywatch_web::Settings::default(), authenticate, clock);
+        let router = as_if_from(ADDRESS.into(), gate.around(Api::router(parts)));
+        let kit = Kit { clock: Arc::new(ManualClock::new()), router, _directory: directory };
+        Self { kit, identity, server }
+    }
+
+    pub(crate) async fn end(self) {
+        self.server.shutdown().await;
+    }
+}
+
+/// From where requests come.
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 7);
+
 impl Kit {
     pub(crate) fn new() -> Self {
         Self::with_rates(Rates::default())
@@ -95,8 +155,8 @@ impl Kit {
         };
         let settings = quaywatch_web::Settings { rates, ..Default::default() };
         let gate = Gate::new(settings, Arc::new(Words), clock);
-        let router = as_if_from(Ipv4Addr::new(192, 0, 2, 7).into(), gate.around(Api::router(parts)));
-        Self { clock: manual, store, router, _directory: directory }
+        let router = as_if_from(ADDRESS.into(), gate.around(Api::router(parts)));
+        Self { clock: manual, router, _directory: directory }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {

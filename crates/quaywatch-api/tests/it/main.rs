@@ -4,4 +4,5 @@ mod access;
 mod document;
 mod examples;
 mod kit;
+mod people;
 mod requests;

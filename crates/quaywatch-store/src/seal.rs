@@ -183,7 +183,7 @@ fn hex(bytes: &[u8]) -> String {
 fn create(path: &Path) -> io::Result<()> {
     let mut key = Zeroizing::new([0; KEY]);
     getrandom::fill(&mut *key).map_err(io::Error::other)?;
-    let text = Zeroizing::new(format!("{HEADLINE}{}\n", STANDARD.encode(&*key)));
+    let text = Zeroizing::new(format!("{HEADLINE}{}\n", STANDARD.encode(key.as_slice())));
     let new: PathBuf = path.with_extension("new");
     let _ = fs::remove_file(&new);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;

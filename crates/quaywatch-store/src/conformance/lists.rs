@@ -205,22 +205,25 @@ fn is_wanted(query: &MonitorQuery, one: &Known) -> bool {
 
 fn expected(query: &MonitorQuery, monitors: &[Known]) -> Vec<MonitorId> {
     let rank = |one: &Known| StatusCounts::ORDER.iter().position(|s| *s == one.status).unwrap_or(99) as i64;
-    let mut found: Vec<(String, i64, MonitorId)> = monitors
+    // What is equal is ordered by shard, then by number.
+    let mut found: Vec<(String, i64, u8, MonitorId)> = monitors
         .iter()
         .filter(|one| is_wanted(query, one))
         .map(|one| match query.sort {
-            MonitorSort::Id => (String::new(), 0, one.id),
-            MonitorSort::Name => (format!("{}\n{}", one.name.to_lowercase(), one.host), 0, one.id),
-            MonitorSort::Status => (String::new(), rank(one), one.id),
-            MonitorSort::Since => (String::new(), one.since, one.id),
-            MonitorSort::Updated => (String::new(), one.updated, one.id),
+            MonitorSort::Id => (String::new(), 0, 0, one.id),
+            MonitorSort::Name => {
+                (format!("{}\n{}", one.name.to_lowercase(), one.host), 0, one.id.shard().0, one.id)
+            }
+            MonitorSort::Status => (String::new(), rank(one), one.id.shard().0, one.id),
+            MonitorSort::Since => (String::new(), one.since, one.id.shard().0, one.id),
+            MonitorSort::Updated => (String::new(), one.updated, one.id.shard().0, one.id),
         })
         .collect();
     found.sort();
     if query.descending {
         found.reverse();
     }
-    found.into_iter().map(|(_, _, id)| id).collect()
+    found.into_iter().map(|(_, _, _, id)| id).collect()
 }
 
 /// Up to three pages, and whether there are more.
@@ -244,7 +247,7 @@ pub(super) fn pages_of_monitors_are_what_one_finds_by_looking_at_all(open: Open<
     let mut dice = Dice(20_260_501);
     let monitors = fill(&bench, &mut dice);
     let mut told = 0;
-    for round in 0..400 {
+    for round in 0..250 {
         let query = random_query(&mut dice, &monitors);
         let wanted = expected(&query, &monitors);
         let (found, more, total) = pages(&bench, &query);
@@ -252,7 +255,7 @@ pub(super) fn pages_of_monitors_are_what_one_finds_by_looking_at_all(open: Open<
         let differs = ids.iter().zip(&wanted).position(|(found, wanted)| found != wanted);
         assert_eq!(differs, None, "round {round}: {query:?}");
         assert!(ids.len() <= wanted.len(), "round {round}: {query:?}");
-        assert_eq!(more, ids.len() < wanted.len(), "round {round}: {query:?}");
+        assert_eq!(more, ids.len() < wanted.len(), "round {round}: {query:?}, {} of {}", ids.len(), wanted.len());
         if let Some(total) = total {
             assert_eq!(total, wanted.len() as u64, "round {round}: {query:?}");
             told += 1;
@@ -263,7 +266,7 @@ pub(super) fn pages_of_monitors_are_what_one_finds_by_looking_at_all(open: Open<
             assert!(row.status == Status::Paused || row.since == at(one.since), "{row:?}");
         }
     }
-    assert!(told > 100, "totals are told where they are cheap: {told}");
+    assert!(told > 60, "totals are told where they are cheap: {told}");
     bench.close();
     // Counts are the same after a start.
     counts_are_right(&Bench::open(open), &monitors);

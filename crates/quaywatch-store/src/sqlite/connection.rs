@@ -15,6 +15,9 @@ const OLDEST_ENGINE: i32 = 3_051_003;
 /// How long a call waits for another process.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
 
+/// The room for pages of the server's writer.
+pub(super) const WRITER_KIB: i64 = 16 << 10;
+
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
@@ -54,7 +57,11 @@ fn configure(connection: &Connection, purpose: Use) -> rusqlite::Result<()> {
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update(None, "cache_size", if purpose == Use::Serving { -16_384 } else { -4_096 })?;
+    connection.pragma_update(
+        None,
+        "cache_size",
+        if purpose == Use::Serving { -WRITER_KIB } else { -4_096 },
+    )?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, purpose != Use::Serving)?;
     connection.set_prepared_statement_cache_capacity(64);

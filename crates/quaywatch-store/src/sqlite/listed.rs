@@ -70,18 +70,18 @@ pub(super) fn put(tx: &Transaction<'_>, monitor: &MonitorRecord, updated_at: Tim
     let glance: Glance<'_> = serde_json::from_str(&monitor.spec).unwrap_or_default();
     let host = folded(&glance.host);
     let text = format!("{}\n{host}", folded(&monitor.name));
-    let (account, id) = (monitor.account.0, monitor.id.0);
-    let sql = "SELECT text FROM listed WHERE account_id = ?1 AND id = ?2";
-    let known: Option<String> = one(tx, sql, [account, id], |row| row.get(0))?;
+    let (account, id, key) = (monitor.account.0, monitor.id.0, key::monitor(monitor.id));
+    let sql = "SELECT text FROM listed WHERE account_id = ?1 AND key = ?2";
+    let known: Option<String> = one(tx, sql, [account, key], |row| row.get(0))?;
     run(
         tx,
-        "INSERT INTO listed (account_id, id, text, kind, host, port, grp, owner, enabled, paused, rank, since,
+        "INSERT INTO listed (account_id, key, id, text, kind, host, port, grp, owner, enabled, paused, rank, since,
          updated_at)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
+         SELECT ?1, ?13, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
                 CASE WHEN ?10 THEN 6 ELSE coalesce(r.rank, 4) END, coalesce(s.since, ?12), ?11
          FROM (SELECT 1) LEFT JOIN judge_state s ON s.key = ?13 LEFT JOIN status_rank r ON r.status = s.status
          WHERE true
-         ON CONFLICT (account_id, id) DO UPDATE SET text = excluded.text, kind = excluded.kind,
+         ON CONFLICT (account_id, key) DO UPDATE SET text = excluded.text, kind = excluded.kind,
          host = excluded.host, port = excluded.port, grp = excluded.grp, owner = excluded.owner,
          enabled = excluded.enabled, paused = excluded.paused, rank = excluded.rank,
          updated_at = excluded.updated_at",
@@ -98,16 +98,19 @@ pub(super) fn put(tx: &Transaction<'_>, monitor: &MonitorRecord, updated_at: Tim
             monitor.paused,
             updated_at.0,
             monitor.created_at.0,
-            key::monitor(monitor.id),
+            key,
         ],
     )?;
     if known.is_some() {
         run(tx, "DELETE FROM label WHERE id = ?1", [id])?;
     }
     put_labels(tx, monitor, &glance)?;
-    if known.as_ref() != Some(&text) {
-        run(tx, "INSERT OR REPLACE INTO listed_parts (rowid, text) VALUES (?1, ?2)", params![id, text])?;
-    }
+    match known {
+        Some(known) if known == text => return Ok(()),
+        Some(_) => run(tx, "DELETE FROM listed_parts WHERE rowid = ?1", [id])?,
+        None => 0,
+    };
+    run(tx, "INSERT INTO listed_parts (rowid, text) VALUES (?1, ?2)", params![id, text])?;
     Ok(())
 }
 
@@ -132,15 +135,15 @@ fn put_labels(tx: &Transaction<'_>, monitor: &MonitorRecord, glance: &Glance<'_>
 /// After somebody paused it, or let it go on.
 pub(super) fn pause(tx: &Transaction<'_>, account: AccountId, id: MonitorId, paused: bool) -> Result<()> {
     let sql = "UPDATE listed SET paused = ?3, rank = CASE WHEN ?3 THEN 6 ELSE coalesce(
-                   (SELECT rank FROM judge_state s JOIN status_rank r ON r.status = s.status WHERE s.key = ?4), 4)
-               END WHERE account_id = ?1 AND id = ?2";
-    run(tx, sql, params![account.0, id.0, paused, key::monitor(id)])?;
+                   (SELECT rank FROM judge_state s JOIN status_rank r ON r.status = s.status WHERE s.key = ?2), 4)
+               END WHERE account_id = ?1 AND key = ?2";
+    run(tx, sql, params![account.0, key::monitor(id), paused])?;
     Ok(())
 }
 
 /// What goes into the bin is not listed.
 pub(super) fn remove(tx: &Transaction<'_>, account: AccountId, id: MonitorId) -> Result<()> {
-    run(tx, "DELETE FROM listed WHERE account_id = ?1 AND id = ?2", [account.0, id.0])?;
+    run(tx, "DELETE FROM listed WHERE account_id = ?1 AND key = ?2", [account.0, key::monitor(id)])?;
     run(tx, "DELETE FROM label WHERE id = ?1", [id.0])?;
     run(tx, "DELETE FROM listed_parts WHERE rowid = ?1", [id.0])?;
     Ok(())
@@ -148,7 +151,9 @@ pub(super) fn remove(tx: &Transaction<'_>, account: AccountId, id: MonitorId) ->
 
 /// Lists all monitors anew.
 pub(super) fn rebuild(tx: &Transaction<'_>) -> Result<()> {
-    for sql in ["DELETE FROM listed", "DELETE FROM label", "DELETE FROM status_count"] {
+    for sql in
+        ["DELETE FROM listed", "DELETE FROM label", "DELETE FROM status_count", "DELETE FROM group_count"]
+    {
         run(tx, sql, [])?;
     }
     run(tx, "INSERT INTO listed_parts (listed_parts) VALUES ('delete-all')", [])?;

@@ -170,8 +170,7 @@ pub(super) fn status_counts(connection: &Connection, account: AccountId) -> Resu
 
 /// All groups, by their paths.
 pub(super) fn groups(connection: &Connection, account: AccountId) -> Result<Vec<GroupCount>> {
-    let sql = "SELECT grp, rank, count(*) FROM listed INDEXED BY listed_group WHERE account_id = ?1
-               GROUP BY grp, rank ORDER BY grp, rank";
+    let sql = "SELECT grp, rank, n FROM group_count WHERE account_id = ?1 ORDER BY grp, rank";
     let found = rows(connection, sql, [account.0], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, u8>(1)?, row.get::<_, i64>(2)?))
     })?;

@@ -17,10 +17,11 @@ use super::listed::{self, folded};
 use super::listing::{monitor_rows, rank_of, status_counts};
 use super::query::{one, rows};
 use crate::Result;
+use crate::blocks::key;
 use crate::records::{CursorKey, MonitorCursor, MonitorPage, MonitorQuery, MonitorSort};
 
 /// So many monitors are few.
-const FEW: usize = 2_000;
+const FEW: usize = 1_000;
 /// An account with fewer monitors is read through sooner than its texts are asked for.
 const SMALL: u64 = 5_000;
 const MOST: usize = 1_000;
@@ -144,7 +145,7 @@ impl Select {
         limit: usize,
     ) -> Result<Vec<MonitorCursor>> {
         let (column, index) = match query.sort {
-            MonitorSort::Id => ("id", "NOT INDEXED"),
+            MonitorSort::Id => ("id", "INDEXED BY listed_id"),
             MonitorSort::Name => ("text", "INDEXED BY listed_text"),
             MonitorSort::Status => ("rank", "INDEXED BY listed_rank"),
             MonitorSort::Since => ("since", "INDEXED BY listed_since"),
@@ -152,31 +153,30 @@ impl Select {
         };
         let (than, direction) = if query.descending { ("<", "DESC") } else { (">", "ASC") };
         let from = match few {
-            Some(ids) => {
-                let ids = self.value(format!("{ids:?}"));
-                format!("json_each({ids}) j CROSS JOIN listed l NOT INDEXED ON l.id = j.value")
+            Some(keys) => {
+                let keys = self.value(format!("{keys:?}"));
+                format!("json_each({keys}) j CROSS JOIN listed l NOT INDEXED ON l.key = j.value")
             }
             None if is_unknown(query) => "listed l NOT INDEXED".to_owned(),
             None => format!("listed l {index}"),
         };
         if let Some(after) = &query.after {
-            let id = self.value(after.id.0);
-            let term = match &after.key {
-                _ if query.sort == MonitorSort::Id => format!("l.id {than} {id}"),
-                key => {
-                    let key = self.value(match key {
-                        CursorKey::Number(number) => Value::Integer(*number),
-                        CursorKey::Text(text) => Value::Text(text.clone()),
-                    });
-                    format!("(l.{column}, l.id) {than} ({key}, {id})")
-                }
-            };
-            self.and(&term);
+            if query.sort == MonitorSort::Id {
+                let id = self.value(after.id.0);
+                self.and(&format!("l.id {than} {id}"));
+            } else {
+                let place = self.value(key::monitor(after.id));
+                let key = self.value(match &after.key {
+                    CursorKey::Number(number) => Value::Integer(*number),
+                    CursorKey::Text(text) => Value::Text(text.clone()),
+                });
+                self.and(&format!("(l.{column}, l.key) {than} ({key}, {place})"));
+            }
         }
         let order = if query.sort == MonitorSort::Id {
             format!("l.id {direction}")
         } else {
-            format!("l.{column} {direction}, l.id {direction}")
+            format!("l.{column} {direction}, l.key {direction}")
         };
         let sql = format!(
             "SELECT l.id, l.{column} FROM {from} WHERE {} ORDER BY {order} LIMIT {limit}",
@@ -204,13 +204,18 @@ const fn is_unknown(query: &MonitorQuery) -> bool {
         || query.location.is_some()
 }
 
-/// The fewest monitors that one term of the query leaves, if these are few.
+/// The keys of the fewest monitors that one term of the query leaves, if these are few.
 fn few(connection: &Connection, account: AccountId, query: &MonitorQuery) -> Result<Option<Vec<i64>>> {
     let mut least: Option<Vec<i64>> = None;
     let mut consider = |sql: &str, values: &[Value]| -> Result<()> {
         let known = least.as_ref().map_or(FEW, Vec::len);
         let sql = format!("{sql} LIMIT {}", known + 1);
-        let found: Vec<i64> = rows(connection, &sql, rusqlite::params_from_iter(values), |row| row.get(0))?;
+        // Tables of lists hold keys, all else the monitors' numbers.
+        let are_keys = sql.starts_with("SELECT key");
+        let found: Vec<i64> = rows(connection, &sql, rusqlite::params_from_iter(values), |row| {
+            let number = row.get(0)?;
+            Ok(if are_keys { number } else { key::monitor(MonitorId(number)) })
+        })?;
         if found.len() <= known {
             least = Some(found);
         }
@@ -220,18 +225,18 @@ fn few(connection: &Connection, account: AccountId, query: &MonitorQuery) -> Res
     if !query.statuses.is_empty() {
         let ranks: Vec<_> = query.statuses.iter().map(|status| rank_of(*status).to_string()).collect();
         let sql = format!(
-            "SELECT id FROM listed INDEXED BY listed_rank WHERE account_id = ?1 AND rank IN ({})",
+            "SELECT key FROM listed INDEXED BY listed_rank WHERE account_id = ?1 AND rank IN ({})",
             ranks.join(", ")
         );
         consider(&sql, std::slice::from_ref(&whose))?;
     }
     if let Some(host) = &query.host {
-        let sql = "SELECT id FROM listed INDEXED BY listed_host WHERE account_id = ?1 AND host = ?2";
+        let sql = "SELECT key FROM listed INDEXED BY listed_host WHERE account_id = ?1 AND host = ?2";
         consider(sql, &[whose.clone(), Value::Text(folded(host))])?;
     }
     if let Some(group) = &query.group {
-        let sql = "SELECT id FROM listed INDEXED BY listed_group WHERE account_id = ?1 AND grp = ?2
-                   UNION ALL SELECT id FROM listed INDEXED BY listed_group
+        let sql = "SELECT key FROM listed INDEXED BY listed_group WHERE account_id = ?1 AND grp = ?2
+                   UNION ALL SELECT key FROM listed INDEXED BY listed_group
                    WHERE account_id = ?1 AND grp > ?2 || '/' AND grp < ?2 || '0'";
         consider(sql, &[whose.clone(), Value::Text(group.clone())])?;
     }
@@ -305,7 +310,7 @@ fn total(
     let mut values = select.values.clone();
     values.push(Value::Text(format!("{few:?}")));
     let sql = format!(
-        "SELECT count(*) FROM json_each(?{}) j CROSS JOIN listed l NOT INDEXED ON l.id = j.value WHERE {}",
+        "SELECT count(*) FROM json_each(?{}) j CROSS JOIN listed l NOT INDEXED ON l.key = j.value WHERE {}",
         values.len(),
         select.terms
     );

@@ -28,6 +28,7 @@ pub(super) fn apply(
     at: Timestamp,
 ) -> Result<Applied> {
     let ChangeSet { owner, actor, changes, accepted } = set;
+    let _room = Room::take(tx, changes.len())?;
     let mut apply = Apply::begin(tx, account, owner, actor, at)?;
     // Removals first: they may free a name that is wanted again.
     for change in &changes {
@@ -44,6 +45,32 @@ pub(super) fn apply(
         remember(tx, &config)?;
     }
     apply.finish()
+}
+
+/// More room for pages while very much changes: what does not fit is written twice.
+struct Room<'a>(Option<&'a Transaction<'a>>);
+
+impl<'a> Room<'a> {
+    /// Changes that fit into the usual room.
+    const USUAL: usize = 2_000;
+    const KIB: i64 = 128 << 10;
+
+    fn take(tx: &'a Transaction<'a>, changes: usize) -> Result<Self> {
+        if changes <= Self::USUAL {
+            return Ok(Self(None));
+        }
+        tx.pragma_update(None, "cache_size", -Self::KIB).map_err(engine)?;
+        Ok(Self(Some(tx)))
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        if let Some(tx) = self.0 {
+            // Where this fails, some memory stays taken until the next start.
+            let _ = tx.pragma_update(None, "cache_size", -super::connection::WRITER_KIB);
+        }
+    }
 }
 
 struct Apply<'a> {

@@ -170,10 +170,11 @@ CREATE INDEX transition_account ON transition (account_id, id);
 CREATE INDEX interval_account ON interval (account_id, from_at, monitor_id);
 
 -- What lists of monitors are found by: one row a monitor that is not in the bin, made from monitor and judge_state and
--- made anew from them after every migration. text is the folded name, a line break, the folded host. rank is the
--- status, trouble first.
+-- made anew from them after every migration. key as in monitor: what one shard says lies together. text is the folded
+-- name, a line break, the folded host. rank is the status, trouble first.
 CREATE TABLE listed (
     account_id INTEGER NOT NULL,
+    key        INTEGER NOT NULL,
     id         INTEGER NOT NULL,
     text       TEXT    NOT NULL,
     kind       TEXT    NOT NULL,
@@ -186,11 +187,12 @@ CREATE TABLE listed (
     rank       INTEGER NOT NULL,
     since      INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    PRIMARY KEY (account_id, id)
+    PRIMARY KEY (account_id, key)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX listed_id ON listed (account_id, id);
 CREATE INDEX listed_text ON listed (account_id, text);
 CREATE INDEX listed_host ON listed (account_id, host);
-CREATE INDEX listed_group ON listed (account_id, grp, rank);
+CREATE INDEX listed_group ON listed (account_id, grp);
 CREATE INDEX listed_rank ON listed (account_id, rank);
 CREATE INDEX listed_since ON listed (account_id, since);
 CREATE INDEX listed_updated ON listed (account_id, updated_at);
@@ -212,25 +214,42 @@ CREATE VIRTUAL TABLE listed_parts USING fts5(
     text, content = '', contentless_delete = 1, tokenize = 'trigram', detail = 'none'
 );
 
--- How many monitors of an account are what.
+-- How many monitors of an account, and of a group, are what.
 CREATE TABLE status_count (
     account_id INTEGER NOT NULL,
     rank       INTEGER NOT NULL,
     n          INTEGER NOT NULL,
     PRIMARY KEY (account_id, rank)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE group_count (
+    account_id INTEGER NOT NULL,
+    grp        TEXT    NOT NULL,
+    rank       INTEGER NOT NULL,
+    n          INTEGER NOT NULL,
+    PRIMARY KEY (account_id, grp, rank)
+) STRICT, WITHOUT ROWID;
 
 CREATE TRIGGER listed_added AFTER INSERT ON listed BEGIN
     INSERT INTO status_count (account_id, rank, n) VALUES (NEW.account_id, NEW.rank, 1)
     ON CONFLICT (account_id, rank) DO UPDATE SET n = n + 1;
+    INSERT INTO group_count (account_id, grp, rank, n) VALUES (NEW.account_id, NEW.grp, NEW.rank, 1)
+    ON CONFLICT (account_id, grp, rank) DO UPDATE SET n = n + 1;
 END;
-CREATE TRIGGER listed_moved AFTER UPDATE OF rank ON listed WHEN OLD.rank != NEW.rank BEGIN
+CREATE TRIGGER listed_moved AFTER UPDATE OF rank, grp ON listed WHEN OLD.rank != NEW.rank OR OLD.grp != NEW.grp BEGIN
     UPDATE status_count SET n = n - 1 WHERE account_id = OLD.account_id AND rank = OLD.rank;
     INSERT INTO status_count (account_id, rank, n) VALUES (NEW.account_id, NEW.rank, 1)
     ON CONFLICT (account_id, rank) DO UPDATE SET n = n + 1;
+    UPDATE group_count SET n = n - 1 WHERE account_id = OLD.account_id AND grp = OLD.grp AND rank = OLD.rank;
+    INSERT INTO group_count (account_id, grp, rank, n) VALUES (NEW.account_id, NEW.grp, NEW.rank, 1)
+    ON CONFLICT (account_id, grp, rank) DO UPDATE SET n = n + 1;
 END;
 CREATE TRIGGER listed_gone AFTER DELETE ON listed BEGIN
     UPDATE status_count SET n = n - 1 WHERE account_id = OLD.account_id AND rank = OLD.rank;
+    UPDATE group_count SET n = n - 1 WHERE account_id = OLD.account_id AND grp = OLD.grp AND rank = OLD.rank;
+END;
+-- Groups that nobody is in any more are gone.
+CREATE TRIGGER group_left AFTER UPDATE OF n ON group_count WHEN NEW.n = 0 BEGIN
+    DELETE FROM group_count WHERE account_id = NEW.account_id AND grp = NEW.grp AND rank = NEW.rank;
 END;
 
 -- The numbers of statuses (0 pending, 1 up, 2 degraded, 3 down, 4 unknown, 5 blocked, 6 maintenance, 7 paused) as
@@ -242,22 +261,22 @@ CREATE TABLE status_rank (
 INSERT INTO status_rank (status, rank)
 VALUES (3, 0), (2, 1), (4, 2), (5, 3), (0, 4), (6, 5), (7, 6), (1, 7);
 
--- A paused monitor is listed as paused, whatever the judge said last. (All bit operators bind alike: hence the brackets.)
+-- A paused monitor is listed as paused, whatever the judge said last.
 CREATE TRIGGER state_made AFTER INSERT ON judge_state BEGIN
     UPDATE listed SET since = NEW.since,
         rank = CASE WHEN paused THEN 6 ELSE (SELECT rank FROM status_rank WHERE status = NEW.status) END
     WHERE account_id = (SELECT account_id FROM monitor WHERE key = NEW.key)
-      AND id = (((NEW.key & 0x3ffffff) << 6) | (NEW.key >> 26));
+      AND key = NEW.key;
 END;
 CREATE TRIGGER state_changed AFTER UPDATE OF status, since ON judge_state
 WHEN OLD.status != NEW.status OR OLD.since != NEW.since BEGIN
     UPDATE listed SET since = NEW.since,
         rank = CASE WHEN paused THEN 6 ELSE (SELECT rank FROM status_rank WHERE status = NEW.status) END
     WHERE account_id = (SELECT account_id FROM monitor WHERE key = NEW.key)
-      AND id = (((NEW.key & 0x3ffffff) << 6) | (NEW.key >> 26));
+      AND key = NEW.key;
 END;
 CREATE TRIGGER state_gone AFTER DELETE ON judge_state BEGIN
     UPDATE listed SET rank = CASE WHEN paused THEN 6 ELSE 4 END
     WHERE account_id = (SELECT account_id FROM monitor WHERE key = OLD.key)
-      AND id = (((OLD.key & 0x3ffffff) << 6) | (OLD.key >> 26));
+      AND key = OLD.key;
 END;

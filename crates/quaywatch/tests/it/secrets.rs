@@ -112,7 +112,7 @@ impl Stage {
              url: {url}headed\n    headers:\n      Authorization: ${{AUTHORIZATION}}\n      X-Api-Key: {key_at}\n  \
              - name: basic\n    type: webhook\n    url: {url}basic\n    username: kim\n    password: ${{BASIC}}\n\
              monitors:\n  - name: berth\n    host: 127.0.0.1\n    port: {port}\n    check_interval: 1s\n    \
-             retry_interval: 1s\n"
+             retry_interval: 1s\n    channels: [filed, headed, basic]\n"
         );
         let refused_file = file.replace("${BEARER}", &literal).replace(&signing_at, &second);
         let mut server = Server::new(BINARY, &file)
@@ -297,16 +297,24 @@ impl Stage {
         self.try_out("made");
         self.delivered.extend([path.clone(), query, bearer, header]);
 
+        // One test notice in five seconds to each channel: so one channel for each answer.
+        let old = self.made("bearer token before a change");
+        let url = format!("{}changed/{path}", self.sink.url());
+        let body = json!({ "name": "changed", "type": "webhook", "url": url, "bearer_token": old });
+        assert_eq!(self.talk.post(&at("/channels"), &by, &body).status, 201);
         let (bearer, header) = (self.made("bearer token after a change"), self.made("header after a change"));
         let patch = json!({ "bearer_token": bearer, "headers": { "X-Token": header } }).to_string();
         let headers = [by.as_str(), "content-type: application/json"];
-        let answer = self.talk.ask("PATCH", &at("/channels/made"), &headers, &patch);
+        let answer = self.talk.ask("PATCH", &at("/channels/changed"), &headers, &patch);
         assert_eq!(answer.status, 200, "{}", answer.body);
-        // The receiver sends it elsewhere, to an address with the same secret in it; and then knows nothing of it.
+        // The receiver sends it elsewhere, to an address with the same secret in it.
         self.sink.always(Reply::Redirect(format!("{}moved/{path}", self.sink.url())));
-        self.try_out("made");
+        self.try_out("changed");
+        let url = format!("{}denied/{path}", self.sink.url());
+        let body = json!({ "name": "denied", "type": "webhook", "url": url });
+        assert_eq!(self.talk.post(&at("/channels"), &by, &body).status, 201);
         self.sink.always(Reply::Status(401));
-        self.try_out("made");
+        self.try_out("denied");
         self.sink.always(Reply::Take);
         self.delivered.extend([bearer, header]);
 
@@ -525,6 +533,8 @@ impl Stage {
             items.iter().filter_map(|item| item[name].as_str()).map(str::to_owned).collect()
         };
         let monitors = ids(&mut self.talk, "/monitors", "id");
+        // The documented call knows them by number.
+        let numbers: Vec<String> = monitors.iter().map(|id| id.trim_start_matches('m').to_owned()).collect();
         let incidents = ids(&mut self.talk, "/incidents", "id");
         let channels = ids(&mut self.talk, "/channels", "name");
         assert!(!monitors.is_empty() && !incidents.is_empty() && channels.len() >= 4, "{channels:?}");
@@ -536,6 +546,7 @@ impl Stage {
             };
             let concrete = match path.as_str() {
                 p if p.starts_with("/api/v1/incidents/{id}") => of(&incidents, "{id}"),
+                p if p.starts_with("/api/v1/urls/{id}") => of(&numbers, "{id}"),
                 p if p.contains("/{id}") => of(&monitors, "{id}"),
                 p if p.contains("/{channel}") => of(&channels, "{channel}"),
                 // A secret was carried there above.

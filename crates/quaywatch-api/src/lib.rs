@@ -73,7 +73,6 @@ impl std::fmt::Debug for Api {
 
 impl Api {
     /// The routes of an API, for [`Gate::around`](quaywatch_web::Gate::around).
-    #[must_use]
     pub fn router(parts: Parts) -> Router {
         let (router, document) = framework::document::finish(routes());
         let bytes = serde_json::to_vec(&document).expect("a JSON value becomes JSON").into();

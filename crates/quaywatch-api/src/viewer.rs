@@ -38,9 +38,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/api/docs", get(page))
-        .route("/api/docs/swagger-ui.js", get(|| file("text/javascript; charset=utf-8", SCRIPT)))
-        .route("/api/docs/swagger-ui.css", get(|| file("text/css; charset=utf-8", STYLE)))
-        .route("/api/docs/start.js", get(|| file("text/javascript; charset=utf-8", START.as_bytes())))
+        .route("/api/docs/swagger-ui.js", get(async || file("text/javascript; charset=utf-8", SCRIPT)))
+        .route("/api/docs/swagger-ui.css", get(async || file("text/css; charset=utf-8", STYLE)))
+        .route("/api/docs/start.js", get(async || file("text/javascript; charset=utf-8", START.as_bytes())))
 }
 
 async fn page() -> Response {
@@ -52,7 +52,7 @@ async fn page() -> Response {
     (headers, PAGE).into_response()
 }
 
-async fn file(kind: &'static str, bytes: &'static [u8]) -> Response {
+fn file(kind: &'static str, bytes: &'static [u8]) -> Response {
     let mut response = bytes.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -206,6 +206,17 @@ impl<'n> Server<'n> {
         }
     }
 
+    /// GETs a path of its listener with one more header (`authorization: Bearer …`): status and body.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub fn get_with(&self, path: &str, header: &str) -> io::Result<(u16, String)> {
+        match self.namespace {
+            Some(namespace) => namespace.enter(|| ask(self.listen, path, &format!("{header}\r\n"))),
+            None => ask(self.listen, path, &format!("{header}\r\n")),
+        }
+    }
+
     /// A sample of its metrics; 0 where it has none of this name.
     #[must_use]
     pub fn metric(&self, sample: &str) -> f64 {
@@ -259,10 +270,14 @@ pub fn free_address() -> SocketAddr {
 /// # Errors
 /// Where nobody answers within five seconds.
 pub fn http_get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    ask(address, path, "")
+}
+
+fn ask(address: SocketAddr, path: &str, headers: &str) -> io::Result<(u16, String)> {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.0\r\nhost: {address}\r\n{headers}\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| io::Error::other("no answer"))?;

@@ -101,7 +101,6 @@ impl Gate {
     }
 
     /// Puts the gate around a router.
-    #[must_use]
     pub fn around(self: &Arc<Self>, router: Router) -> Router {
         let compressed = DefaultPredicate::new().and(NotForContentType::const_new(PROBLEM_JSON));
         router
@@ -165,7 +164,11 @@ async fn name_and_tell(State(gate): State<Arc<Gate>>, mut request: Request, next
 /// A refusal as a problem with the request's id, whoever refused.
 fn told(mut response: Response, id: &RequestId) -> Response {
     let status = response.status();
-    if !(status.is_client_error() || status.is_server_error()) {
+    let is_page = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| {
+        // A page tells people in its own words.
+        kind.as_bytes().starts_with(b"text/html")
+    });
+    if is_page || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
     let problem = match response.extensions_mut().remove::<Problem>() {
@@ -218,7 +221,6 @@ fn too_often(standing: Standing) -> Response {
 }
 
 /// For tests of routers without a listener: requests come from this address.
-#[must_use]
 pub fn as_if_from(address: IpAddr, router: Router) -> Router {
     router.layer(Extension(Peer(address)))
 }

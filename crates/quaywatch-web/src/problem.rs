@@ -18,7 +18,12 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 
 /// Why a request was not done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Problem {
+#[serde(transparent)]
+pub struct Problem(Box<Told>);
+
+/// What is told of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Told {
     /// Which kind, as a path of this server's reference: `/problems/validation`.
     #[serde(rename = "type")]
     kind: String,
@@ -83,7 +88,7 @@ impl Problem {
     #[must_use]
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let (word, title) = words(status);
-        Self {
+        Self(Box::new(Told {
             kind: format!("/problems/{word}"),
             title,
             status,
@@ -93,7 +98,7 @@ impl Problem {
             errors: Vec::new(),
             limit: None,
             retry_after: None,
-        }
+        }))
     }
 
     /// A problem about which no more is known than its status.
@@ -109,52 +114,54 @@ impl Problem {
             [one] => one.message.clone(),
             many => format!("{} things are wrong with what was sent", many.len()),
         };
-        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+        problem.0.errors = errors;
+        problem
     }
 
     /// With a stable word.
     #[must_use]
     pub fn with_code(mut self, code: &'static str) -> Self {
-        self.code = Some(code);
+        self.0.code = Some(code);
         self
     }
 
     /// Not now; again after this time.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait.as_millis().div_ceil(1_000).max(1) as u64);
+        self.0.retry_after = Some(wait.as_millis().div_ceil(1_000).max(1) as u64);
         self
     }
 
     /// Of the request with this id.
     #[must_use]
     pub fn of_request(mut self, id: &str) -> Self {
-        self.instance = Some(format!("/requests/{id}"));
+        self.0.instance = Some(format!("/requests/{id}"));
         self
     }
 
     /// Its status.
     #[must_use]
-    pub const fn status(&self) -> StatusCode {
-        self.status
+    pub fn status(&self) -> StatusCode {
+        self.0.status
     }
 
     /// In words.
     #[must_use]
     pub fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     /// Its stable word.
     #[must_use]
-    pub const fn code(&self) -> Option<&'static str> {
-        self.code
+    pub fn code(&self) -> Option<&'static str> {
+        self.0.code
     }
 
     /// Its wrong fields.
     #[must_use]
     pub fn errors(&self) -> &[FieldError] {
-        &self.errors
+        &self.0.errors
     }
 }
 
@@ -195,10 +202,11 @@ impl From<OperationError> for Problem {
                 Self::new(StatusCode::CONFLICT, message).with_code(code)
             }
             OperationError::Changed => Self::new(StatusCode::PRECONDITION_FAILED, text),
-            OperationError::Limit { limit, plan, allowed } => Self {
-                limit: Some(ExceededLimit { name: limit, plan, allowed }),
-                ..Self::new(StatusCode::FORBIDDEN, text).with_code("plan_limit")
-            },
+            OperationError::Limit { limit, plan, allowed } => {
+                let mut problem = Self::new(StatusCode::FORBIDDEN, text).with_code("plan_limit");
+                problem.0.limit = Some(ExceededLimit { name: limit, plan, allowed });
+                problem
+            }
             OperationError::Throttled(wait) => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, text).retry_after(wait)
             }
@@ -270,21 +278,21 @@ pub fn pointer(path: &str) -> String {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.detail)
+        f.write_str(&self.0.detail)
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self).expect("texts and numbers always become JSON");
-        let mut response = (self.status, body).into_response();
+        let mut response = (self.0.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = self.0.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if self.0.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"quaywatch\""));
         }
         // Layers further out add what they know (the request's id) and leave the rest.

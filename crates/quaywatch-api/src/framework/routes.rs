@@ -365,8 +365,11 @@ struct Route<R, P, Q, B, H> {
     checks: Checks,
     body_limit: usize,
     is_replayed: bool,
-    types: std::marker::PhantomData<fn() -> (P, Q, B)>,
+    types: Types<P, Q, B>,
 }
+
+/// What a route reads, without holding any of it.
+type Types<P, Q, B> = std::marker::PhantomData<fn() -> (P, Q, B)>;
 
 impl<R, P, Q, B, H> Route<R, P, Q, B, H>
 where

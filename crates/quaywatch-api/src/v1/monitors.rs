@@ -148,7 +148,7 @@ async fn read(call: Call<One, AtQuery>) -> Result<Tagged<Monitor>, Problem> {
     let id = call.path.id.0;
     let mut monitor = Monitor::from(call.api.operations.read_monitor(&call.caller, id).await?);
     if let Some(Time(at)) = call.query.at {
-        monitor = monitor.as_of(&call.api.operations.read_state_at(&call.caller, id, at).await?);
+        monitor = monitor.at(&call.api.operations.read_state_at(&call.caller, id, at).await?);
     }
     Ok(tagged(monitor))
 }

@@ -140,7 +140,7 @@ impl From<app::MonitorView> for Monitor {
 
 impl Monitor {
     /// As it was at a past moment; `last_check` is not of that moment and left out.
-    pub(crate) fn as_of(mut self, state: &quaywatch_app::operations::at::StateAt) -> Self {
+    pub(crate) fn at(mut self, state: &quaywatch_app::operations::at::StateAt) -> Self {
         self.status = state.status.unwrap_or(quaywatch_core::judge::Status::Pending).into();
         self.since = Time(state.since.unwrap_or(self.created_at.0));
         self.outcome = state.code.into();

@@ -219,7 +219,7 @@ fn tags() -> Value {
 fn duration_schema(range: &str) -> Value {
     let mut number = json!({ "type": "number", "minimum": 0 });
     if let Some((least, most)) = range.split_once(" to ") {
-        let seconds = |text: &str| duration::parse(text).ok().map(|duration| seconds(duration));
+        let seconds = |text: &str| duration::parse(text).ok().map(seconds);
         if let Some(least) = seconds(least) {
             number["minimum"] = least;
         }

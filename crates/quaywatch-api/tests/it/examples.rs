@@ -62,7 +62,9 @@ pub(crate) fn path_of(path: &str, operation: &Value) -> String {
             let example = match &parameter["example"] {
                 Value::String(text) => text.clone(),
                 Value::Number(number) => number.to_string(),
-                other => panic!("{path}: {name} has no example: {other}"),
+                other @ (Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
+                    panic!("{path}: {name} has no example: {other}")
+                }
             };
             path = path.replace(&format!("{{{name}}}"), &example);
         } else if parameter["in"] == "query" && parameter["required"] == true {

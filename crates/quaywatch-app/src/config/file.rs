@@ -214,17 +214,13 @@ pub(super) fn form(root: &Node<'_>, problems: &mut Problems) -> Option<()> {
         }
         Value::Scalar(..) => ("wrong_type", format!("the file holds only {}", root.describe()), EXAMPLE),
     };
-    let span = quaywatch_core::doc::Span {
-        line: root.span.line.max(1),
-        column: root.span.column.max(1),
-        ..root.span
-    };
+    let span = Span { line: root.span.line.max(1), column: root.span.column.max(1), ..root.span };
     problems.error(&Path::Root, span, code, message, remedy);
     // Without monitors the other sections can still be read, and their mistakes be told.
     (matches!(root.value, Value::Mapping(_)) && !lonely).then_some(())
 }
 
-pub(super) fn unknown_section(word: &str, span: quaywatch_core::doc::Span, problems: &mut Problems) {
+pub(super) fn unknown_section(word: &str, span: Span, problems: &mut Problems) {
     let synonyms = [
         ("hosts", "monitors"),
         ("checks", "monitors"),

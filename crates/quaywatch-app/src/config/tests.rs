@@ -409,7 +409,16 @@ fn only_what_differs_is_changed_and_others_things_are_left_alone() {
             ResourceChange::RemoveMonitor { key } => format!("remove {key}"),
             ResourceChange::PutChannel { key, settings, .. } => format!("put channel {key} {settings}"),
             ResourceChange::RemoveChannel { key } => format!("remove channel {key}"),
-            other => panic!("a file names things by their keys: {other:?}"),
+            other @ (ResourceChange::AddMonitor { .. }
+            | ResourceChange::EditMonitor { .. }
+            | ResourceChange::BinMonitor { .. }
+            | ResourceChange::RestoreMonitor { .. }
+            | ResourceChange::AddChannel { .. }
+            | ResourceChange::EditChannel { .. }
+            | ResourceChange::BinChannel { .. }
+            | ResourceChange::RestoreChannel { .. }) => {
+                panic!("a file names things by their keys: {other:?}")
+            }
         })
         .collect();
     assert_eq!(

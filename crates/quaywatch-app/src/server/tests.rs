@@ -47,15 +47,19 @@ fn listener(then: impl Fn(std::net::TcpStream) + Send + 'static) -> SocketAddr {
 }
 
 async fn until(server: &Server, id: MonitorId, what: impl Fn(&MonitorView) -> bool) -> MonitorView {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        let view = server.operations().read_monitor(&owner(), id).await.expect("it is there");
-        if what(&view) {
-            return view;
+    let mut last = None;
+    let seen = async {
+        loop {
+            let view = server.operations().read_monitor(&owner(), id).await.expect("it is there");
+            if what(&view) {
+                return view;
+            }
+            last = Some(view);
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        assert!(tokio::time::Instant::now() < deadline, "still {view:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    };
+    let seen = tokio::time::timeout(PATIENCE, seen).await;
+    seen.unwrap_or_else(|_| panic!("still {last:?}"))
 }
 
 fn body(json: &str) -> Node<'_> {

@@ -9,6 +9,7 @@ pub mod duration;
 pub mod escape;
 pub mod fields;
 pub mod host;
+pub mod suggest;
 pub mod values;
 
 mod belong;

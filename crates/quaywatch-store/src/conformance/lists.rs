@@ -255,7 +255,13 @@ pub(super) fn pages_of_monitors_are_what_one_finds_by_looking_at_all(open: Open<
         let differs = ids.iter().zip(&wanted).position(|(found, wanted)| found != wanted);
         assert_eq!(differs, None, "round {round}: {query:?}");
         assert!(ids.len() <= wanted.len(), "round {round}: {query:?}");
-        assert_eq!(more, ids.len() < wanted.len(), "round {round}: {query:?}, {} of {}", ids.len(), wanted.len());
+        assert_eq!(
+            more,
+            ids.len() < wanted.len(),
+            "round {round}: {query:?}, {} of {}",
+            ids.len(),
+            wanted.len()
+        );
         if let Some(total) = total {
             assert_eq!(total, wanted.len() as u64, "round {round}: {query:?}");
             told += 1;

@@ -7,6 +7,7 @@
 //! Terms without an index (a port, an owner) may be rare without anybody knowing; then all of the list is read, in the
 //! order in which it lies, which costs some tens of milliseconds at worst.
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use quaywatch_core::{AccountId, MonitorId};
@@ -15,13 +16,13 @@ use rusqlite::types::Value;
 
 use super::listed::{self, folded};
 use super::listing::{monitor_rows, rank_of, status_counts};
-use super::query::{one, rows};
+use super::query::rows;
 use crate::Result;
 use crate::blocks::key;
-use crate::records::{CursorKey, MonitorCursor, MonitorPage, MonitorQuery, MonitorSort};
+use crate::records::{CursorKey, MonitorCursor, MonitorPage, MonitorQuery, MonitorSort, StatusCounts};
 
 /// So many monitors are few.
-const FEW: usize = 1_000;
+const FEW: usize = 2_000;
 /// An account with fewer monitors is read through sooner than its texts are asked for.
 const SMALL: u64 = 5_000;
 const MOST: usize = 1_000;
@@ -31,15 +32,41 @@ const USUAL: usize = 100;
 pub(super) fn page(connection: &Connection, account: AccountId, query: &MonitorQuery) -> Result<MonitorPage> {
     let mut select = Select::new(account);
     select.filter(query);
-    let few = few(connection, account, query)?;
-    let total = total(connection, account, query, &select, few.as_deref())?;
     let limit = if query.limit == 0 { USUAL } else { query.limit.min(MOST) };
-    let mut found = select.run(connection, query, few, limit + 1)?;
+    let (mut found, total) = match few(connection, account, query)? {
+        Some(keys) => {
+            let mut all = select.among(connection, query, &keys)?;
+            let total = all.len() as u64;
+            if let Some(after) = &query.after {
+                let end = all.partition_point(|place| !is_behind(query, place, after));
+                all.drain(..end);
+            }
+            (all, Some(total))
+        }
+        None => (select.in_order(connection, query, limit + 1)?, kept_total(connection, account, query)?),
+    };
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).cloned();
     let items = monitor_rows(connection, account, found.into_iter().map(|place| place.id))?;
     Ok(MonitorPage { items, next, total })
+}
+
+/// Whether a place comes after another in the order of the query.
+fn is_behind(query: &MonitorQuery, place: &MonitorCursor, after: &MonitorCursor) -> bool {
+    let order = if query.sort == MonitorSort::Id {
+        place.id.cmp(&after.id)
+    } else {
+        let by_key = match (&place.key, &after.key) {
+            (CursorKey::Number(one), CursorKey::Number(other)) => one.cmp(other),
+            (CursorKey::Text(one), CursorKey::Text(other)) => one.cmp(other),
+            // A cursor of a list in another order: numbers stand before texts.
+            (CursorKey::Number(_), CursorKey::Text(_)) => Ordering::Less,
+            (CursorKey::Text(_), CursorKey::Number(_)) => Ordering::Greater,
+        };
+        by_key.then(key::monitor(place.id).cmp(&key::monitor(after.id)))
+    };
+    order == if query.descending { Ordering::Less } else { Ordering::Greater }
 }
 
 /// The statement, as it grows: terms in words, values by number.
@@ -136,30 +163,32 @@ impl Select {
         ));
     }
 
-    /// The places of the monitors that are wanted, in order.
-    fn run(
+    /// Among few: the places of all that are wanted, in order.
+    fn among(
         mut self,
         connection: &Connection,
         query: &MonitorQuery,
-        few: Option<Vec<i64>>,
+        keys: &[i64],
+    ) -> Result<Vec<MonitorCursor>> {
+        let keys = self.value(format!("{keys:?}"));
+        let from = format!("json_each({keys}) j CROSS JOIN listed l NOT INDEXED ON l.key = j.value");
+        self.run(connection, query, &from, "")
+    }
+
+    /// Among many: the first places behind the cursor.
+    fn in_order(
+        mut self,
+        connection: &Connection,
+        query: &MonitorQuery,
         limit: usize,
     ) -> Result<Vec<MonitorCursor>> {
-        let (column, index) = match query.sort {
-            MonitorSort::Id => ("id", "INDEXED BY listed_id"),
-            MonitorSort::Name => ("text", "INDEXED BY listed_text"),
-            MonitorSort::Status => ("rank", "INDEXED BY listed_rank"),
-            MonitorSort::Since => ("since", "INDEXED BY listed_since"),
-            MonitorSort::Updated => ("updated_at", "INDEXED BY listed_updated"),
+        let (column, index) = order(query.sort);
+        let from = if is_unknown(query) {
+            "listed l NOT INDEXED".to_owned()
+        } else {
+            format!("listed l INDEXED BY {index}")
         };
-        let (than, direction) = if query.descending { ("<", "DESC") } else { (">", "ASC") };
-        let from = match few {
-            Some(keys) => {
-                let keys = self.value(format!("{keys:?}"));
-                format!("json_each({keys}) j CROSS JOIN listed l NOT INDEXED ON l.key = j.value")
-            }
-            None if is_unknown(query) => "listed l NOT INDEXED".to_owned(),
-            None => format!("listed l {index}"),
-        };
+        let than = if query.descending { "<" } else { ">" };
         if let Some(after) = &query.after {
             if query.sort == MonitorSort::Id {
                 let id = self.value(after.id.0);
@@ -173,13 +202,21 @@ impl Select {
                 self.and(&format!("(l.{column}, l.key) {than} ({key}, {place})"));
             }
         }
-        let order = if query.sort == MonitorSort::Id {
-            format!("l.id {direction}")
-        } else {
-            format!("l.{column} {direction}, l.key {direction}")
-        };
+        self.run(connection, query, &from, &format!("LIMIT {limit}"))
+    }
+
+    fn run(
+        self,
+        connection: &Connection,
+        query: &MonitorQuery,
+        from: &str,
+        limit: &str,
+    ) -> Result<Vec<MonitorCursor>> {
+        let (column, _) = order(query.sort);
+        let direction = if query.descending { "DESC" } else { "ASC" };
+        let then = if query.sort == MonitorSort::Id { String::new() } else { format!(", l.key {direction}") };
         let sql = format!(
-            "SELECT l.id, l.{column} FROM {from} WHERE {} ORDER BY {order} LIMIT {limit}",
+            "SELECT l.id, l.{column} FROM {from} WHERE {} ORDER BY l.{column} {direction}{then} {limit}",
             self.terms
         );
         rows(connection, &sql, rusqlite::params_from_iter(&self.values), |row| {
@@ -191,6 +228,17 @@ impl Select {
             };
             Ok(MonitorCursor { key, id: MonitorId(row.get(0)?) })
         })
+    }
+}
+
+/// The column that a list is sorted by, and its index.
+const fn order(sort: MonitorSort) -> (&'static str, &'static str) {
+    match sort {
+        MonitorSort::Id => ("id", "listed_id"),
+        MonitorSort::Name => ("text", "listed_text"),
+        MonitorSort::Status => ("rank", "listed_rank"),
+        MonitorSort::Since => ("since", "listed_since"),
+        MonitorSort::Updated => ("updated_at", "listed_updated"),
     }
 }
 
@@ -282,14 +330,8 @@ fn parts(search: &str) -> Option<String> {
     (!asked.is_empty()).then_some(asked)
 }
 
-/// How many there are in all, where that is kept or quickly counted.
-fn total(
-    connection: &Connection,
-    account: AccountId,
-    query: &MonitorQuery,
-    select: &Select,
-    few: Option<&[i64]>,
-) -> Result<Option<u64>> {
+/// How many there are in all, where that is kept.
+fn kept_total(connection: &Connection, account: AccountId, query: &MonitorQuery) -> Result<Option<u64>> {
     let plain = MonitorQuery {
         statuses: query.statuses.clone(),
         sort: query.sort,
@@ -298,22 +340,13 @@ fn total(
         limit: query.limit,
         ..MonitorQuery::default()
     };
-    if *query == plain {
-        let counts = status_counts(connection, account)?;
-        let mut statuses = query.statuses.clone();
-        statuses.sort_unstable_by_key(|status| *status as u8);
-        statuses.dedup();
-        let wanted = statuses.iter().map(|status| counts.of(*status)).sum();
-        return Ok(Some(if statuses.is_empty() { counts.total() } else { wanted }));
+    if *query != plain {
+        return Ok(None);
     }
-    let Some(few) = few else { return Ok(None) };
-    let mut values = select.values.clone();
-    values.push(Value::Text(format!("{few:?}")));
-    let sql = format!(
-        "SELECT count(*) FROM json_each(?{}) j CROSS JOIN listed l NOT INDEXED ON l.key = j.value WHERE {}",
-        values.len(),
-        select.terms
-    );
-    let count: Option<i64> = one(connection, &sql, rusqlite::params_from_iter(&values), |row| row.get(0))?;
-    Ok(count.map(|count| count as u64))
+    let counts = status_counts(connection, account)?;
+    if query.statuses.is_empty() {
+        return Ok(Some(counts.total()));
+    }
+    let wanted = StatusCounts::ORDER.into_iter().filter(|status| query.statuses.contains(status));
+    Ok(Some(wanted.map(|status| counts.of(status)).sum()))
 }

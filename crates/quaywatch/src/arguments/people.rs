@@ -139,7 +139,7 @@ pub(crate) struct TokenList {
 pub(crate) struct TokenRevoke {
     /// Its number (`tok5`), its name, or the token itself
     #[arg(value_name = "TOKEN")]
-    pub(crate) token: String,
+    pub(crate) which: String,
 
     /// In which account [default: the first]
     #[arg(long, value_name = "NAME")]

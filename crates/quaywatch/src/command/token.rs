@@ -64,7 +64,7 @@ async fn over_api(command: &TokenCommand, remote: &Remote) -> Result<ExitCode, S
         }
         TokenCommand::Revoke(revoke) => {
             let tokens = client.json(Call::get(&["tokens"])).await.map_err(told)?;
-            let (id, name) = meant(&tokens["items"], &revoke.token)?;
+            let (id, name) = meant(&tokens["items"], &revoke.which)?;
             client.json(Call::delete(&["tokens", &id])).await.map_err(told)?;
             terminal::say(&format!("{} ({id}) is worth nothing now.\n", terminal::clean(&name)));
         }
@@ -139,14 +139,14 @@ async fn revoke(host: &Host, arguments: &TokenRevoke) -> Result<(), String> {
     let caller = host.in_account(arguments.account.as_deref()).await?;
     let tokens = host.identity.list_tokens(&caller).await.map_err(host::told)?;
     let meant = |token: &&TokenView| {
-        token.id.to_string() == arguments.token
+        token.id.to_string() == arguments.which
             || (token.revoked_at.is_none()
-                && (token.name == arguments.token || arguments.token.starts_with(&token.prefix)))
+                && (token.name == arguments.which || arguments.which.starts_with(&token.prefix)))
     };
     let Some(token) = tokens.iter().find(meant) else {
         return Err(format!(
             "there is no token `{}`: `quaywatch token list` shows what there is",
-            arguments.token
+            arguments.which
         ));
     };
     host.identity.revoke_token(&caller, token.id).await.map_err(host::told)?;

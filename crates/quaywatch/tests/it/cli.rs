@@ -124,7 +124,11 @@ fn validate_reads_standard_input_and_warns_of_what_is_never_dialled() {
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert!(out(&output).starts_with("standard input is valid: 2 monitors"), "{}", out(&output));
     assert!(err(&output).contains("standard input:5:9"), "{}", err(&output));
-    assert!(err(&output).contains("`169.254.169.254` may not be dialled: never 169.254.0.0/16"), "{}", err(&output));
+    assert!(
+        err(&output).contains("`169.254.169.254` may not be dialled: never 169.254.0.0/16"),
+        "{}",
+        err(&output)
+    );
     assert_eq!(with_input(&["validate", "-"], "monitors: [{name: a}]\n").status.code(), Some(1));
     let check = quaywatch(&["check", "169.254.169.254:80"]);
     assert_eq!(check.status.code(), Some(3));

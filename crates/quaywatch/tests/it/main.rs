@@ -1,10 +1,14 @@
 //! The real program as a process: its main job, its command line, its file, and what it survives.
 
 mod cli;
+mod described;
 mod drills;
+mod identity;
 mod kill;
 mod reload;
+mod remote;
 mod seams;
+mod secrets;
 mod seen;
 mod services;
 

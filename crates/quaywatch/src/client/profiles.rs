@@ -30,7 +30,7 @@ pub(crate) struct Profiles {
     pub(crate) default: Option<String>,
     pub(crate) list: BTreeMap<String, Profile>,
     /// Where they are kept; none where this user has no home.
-    path: Option<PathBuf>,
+    pub(super) path: Option<PathBuf>,
 }
 
 impl Profiles {

@@ -75,8 +75,8 @@ impl Applying<'_> {
                 Ok(Some(Plan { raw: answer, ..plan }))
             }
             Err(Failure::Refused(refusal)) if refusal.errors.iter().any(|error| error.pointer.is_some()) => {
-                let wrong = refusal.errors.iter().map(Found::error).collect();
-                terminal::say(&self.document.located(wrong));
+                let wrong: Vec<Found<'_>> = refusal.errors.iter().map(Found::error).collect();
+                terminal::say(&self.document.located(&wrong));
                 Ok(None)
             }
             Err(error) => Err(format!("{error}{}", self.half_done(dry, &error))),
@@ -95,8 +95,8 @@ impl Applying<'_> {
 
     fn show(&self, plan: &Plan) -> Result<(), String> {
         if !plan.warnings.is_empty() {
-            let warnings = plan.warnings.iter().map(Found::warning).collect();
-            terminal::say(&self.document.located(warnings));
+            let warnings: Vec<Found<'_>> = plan.warnings.iter().map(Found::warning).collect();
+            terminal::say(&self.document.located(&warnings));
         }
         match self.arguments.output {
             PlanOutput::Json => terminal::print(&format!("{}\n", plan.raw)),
@@ -189,7 +189,7 @@ impl Document {
     }
 
     /// What a server found, as `validate` would show it: with the lines of this text.
-    fn located(&self, found: Vec<Found<'_>>) -> String {
+    fn located(&self, found: &[Found<'_>]) -> String {
         let pointed: Vec<Pointed<'_>> = found
             .iter()
             .map(|one| Pointed { pointer: one.pointer, is_key: KEYS.contains(&one.code) })

@@ -1,4 +1,4 @@
-//! What an endpoint is made of: a function from a [`Call`] to an [`Output`](answer::Output), registered together with
+//! What an endpoint is made of: a function from a [`Call`] to an [`Output`], registered together with
 //! the rule of who may and with its documentation ([`Routes`]).
 //!
 //! Path, query and body are typed; their schemas are the document that is served, and the same schemas check what

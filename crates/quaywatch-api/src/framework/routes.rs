@@ -1,7 +1,7 @@
 //! Registering endpoints: method and path, the rule of who may, the handler, and what the document says of it, in one
 //! call, so that none of them can be forgotten.
 //!
-//! ```ignore
+//! ```text
 //! pub(crate) fn routes(routes: &mut Routes) {
 //!     routes.tag(Tag::Groups);
 //!     routes.get("/groups", Needs(Resource::Monitors, Level::Look), list, docs("groups_list", "List groups"));

@@ -1,7 +1,7 @@
 //! Who people and programs are: passwords, second factors, passkeys, providers, sessions, tokens, members,
 //! invitations, the first start.
 //!
-//! Whoever serves pages or an API brings what was sent and gets a [`Caller`](crate::caller::Caller), or the secret of a new session to put
+//! Whoever serves pages or an API brings what was sent and gets a [`Caller`], or the secret of a new session to put
 //! into a cookie. Nothing here knows a cookie or a header; nothing outside knows a hash. What is refused is refused in
 //! the same words and the same time for people who exist and people who do not.
 

@@ -1,4 +1,4 @@
-//! What people and programs do: each operation is a function on [`Operations`] that takes the [`Caller`](crate::caller::Caller) first,
+//! What people and programs do: each operation is a function on [`Operations`] that takes the [`Caller`] first,
 //! asks for the access that it needs, and answers with records or an [`OperationError`]. API, pages and the command line
 //! call the same ones.
 

@@ -37,11 +37,11 @@ pub(crate) struct UserAdd {
     #[arg(long, value_name = "ROLE", default_value = "owner")]
     pub(crate) role: Role,
 
-    /// What they are called [default: their address up to the @]
+    /// What they are called; their address up to the @ where nothing is said
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 
-    /// In which account [default: the first]
+    /// In which account; the first where nothing is said
     #[arg(long, value_name = "NAME")]
     pub(crate) account: Option<String>,
 
@@ -111,7 +111,7 @@ pub(crate) struct TokenCreate {
     #[arg(long, value_name = "DURATION", value_parser = quaywatch_core::spec::duration::parse)]
     pub(crate) expires: Option<Duration>,
 
-    /// In which account [default: the first]
+    /// In which account; the first where nothing is said
     #[arg(long, value_name = "NAME")]
     pub(crate) account: Option<String>,
 
@@ -124,7 +124,7 @@ pub(crate) struct TokenCreate {
 
 #[derive(Debug, Args)]
 pub(crate) struct TokenList {
-    /// In which account [default: the first]
+    /// In which account; the first where nothing is said
     #[arg(long, value_name = "NAME")]
     pub(crate) account: Option<String>,
 
@@ -141,7 +141,7 @@ pub(crate) struct TokenRevoke {
     #[arg(value_name = "TOKEN")]
     pub(crate) which: String,
 
-    /// In which account [default: the first]
+    /// In which account; the first where nothing is said
     #[arg(long, value_name = "NAME")]
     pub(crate) account: Option<String>,
 

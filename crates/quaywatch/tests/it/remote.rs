@@ -24,7 +24,7 @@ struct Scene {
 
 impl Scene {
     fn start() -> Self {
-        let mut server = Server::new(BINARY, "");
+        let mut server = Server::new(BINARY, "monitors: []\n");
         server.start();
         let home = tempfile::tempdir().expect("a directory");
         let data = server.data().display().to_string();

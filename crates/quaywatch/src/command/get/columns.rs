@@ -22,7 +22,7 @@ const fn columns(what: What) -> &'static [Column] {
             ("Monitor", |m| text(&m["name"])),
             ("Target", |m| format!("{}:{}", text(&m["host"]), text(&m["port"]))),
             ("For", |m| ago(&m["since"])),
-            ("Why", |m| text(&m["error_code"])),
+            ("Why", |m| if m["error_status"].is_null() { String::new() } else { text(&m["error_code"]) }),
             ("Latency", |m| latency(&m["last_check"]["latency_us"])),
             ("Group", |m| text(&m["group"])),
             ("Id", |m| text(&m["id"])),
@@ -274,7 +274,7 @@ mod tests {
         let items = [
             json!({
                 "id": "m1", "name": "orders\u{1b}[2J", "host": "db", "port": 5432, "status": "down",
-                "error_code": "tcp_refused", "managed_by": "api", "since": "2026-05-01T16:15:21.204Z",
+                "error_code": "tcp_refused", "error_status": "tcp_refused", "managed_by": "api", "since": "2026-05-01T16:15:21.204Z",
                 "last_check": { "latency_us": null }, "paused": null, "enabled": true,
             }),
             json!({

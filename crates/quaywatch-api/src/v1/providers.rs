@@ -69,13 +69,13 @@ struct DepartQuery {
 #[derive(Debug, Deserialize, JsonSchema)]
 struct BackQuery {
     /// As it was sent along.
-    #[schemars(length(max = 1000))]
+    #[schemars(length(max = 500))]
     state: Option<String>,
     /// To be exchanged for who it is.
-    #[schemars(length(max = 4000))]
+    #[schemars(length(max = 2000))]
     code: Option<String>,
     /// Why the provider refused.
-    #[schemars(length(max = 1000))]
+    #[schemars(length(max = 500))]
     error: Option<String>,
 }
 

@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use quaywatch_core::judge::Status;
-use quaywatch_core::{AccountId, ChannelId, ErrorCode, IncidentId, MonitorId, Timestamp};
+use quaywatch_core::{ErrorCode, IncidentId, MonitorId, Timestamp};
 
-use super::{ChannelRecord, DeliveryState, MonitorRecord, Owner, Window};
+use super::{ChannelRecord, CheckRow, MonitorRecord, Owner};
 
 /// Which monitors are wanted, and in what order. What is not said does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,15 +79,6 @@ pub struct MonitorCursor {
     pub id: MonitorId,
 }
 
-/// By what a list is sorted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CursorKey {
-    /// A number or a time; 0 where monitors are sorted by their ids.
-    Number(i64),
-    /// A folded name.
-    Text(String),
-}
-
 /// `42:n7`, `42:torders db`.
 impl fmt::Display for MonitorCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,11 +88,6 @@ impl fmt::Display for MonitorCursor {
         }
     }
 }
-
-/// The text is no cursor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a place in a list of monitors")]
-pub struct NoCursor;
 
 impl FromStr for MonitorCursor {
     type Err = NoCursor;
@@ -117,6 +103,20 @@ impl FromStr for MonitorCursor {
         Ok(Self { key, id })
     }
 }
+
+/// By what a list is sorted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CursorKey {
+    /// A number or a time; 0 where monitors are sorted by their ids.
+    Number(i64),
+    /// A folded name.
+    Text(String),
+}
+
+/// The text is no cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a place in a list of monitors")]
+pub struct NoCursor;
 
 /// A page of monitors.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,6 +148,21 @@ pub struct MonitorRow {
     pub updated_at: Timestamp,
     /// When it was put into the bin, if it lies there.
     pub removed_at: Option<Timestamp>,
+}
+
+/// What is said of a monitor now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusRecord {
+    /// The monitor.
+    pub monitor: MonitorRecord,
+    /// What it is.
+    pub status: Status,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why.
+    pub code: ErrorCode,
+    /// The last recorded check, if the raw data still has it.
+    pub last: Option<CheckRow>,
 }
 
 /// A pause that is asked for.
@@ -234,127 +249,4 @@ pub struct RemovedChannel {
     pub channel: ChannelRecord,
     /// Since when it lies there.
     pub removed_at: Timestamp,
-}
-
-/// Which intervals are wanted, newest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct IntervalFilter {
-    /// Only of this monitor.
-    pub monitor: Option<MonitorId>,
-    /// Only those that overlap this.
-    pub window: Option<Window>,
-    /// Only those with one of these; empty: all.
-    pub statuses: Vec<Status>,
-    /// Only those behind this one, by its beginning and its monitor.
-    pub after: Option<(Timestamp, MonitorId)>,
-    /// At most this many; 0 = 1,000.
-    pub limit: usize,
-}
-
-/// One change of what is said of a monitor.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TransitionRecord {
-    /// Grows, with gaps: numbers are shared by all accounts.
-    pub id: u64,
-    /// Of which monitor.
-    pub monitor: MonitorId,
-    /// When it happened, which may be before it was known.
-    pub at: Timestamp,
-    /// What it is from then on.
-    pub status: Status,
-    /// Why.
-    pub code: ErrorCode,
-    /// The incident it belongs to.
-    pub incident: Option<IncidentId>,
-}
-
-/// How a notice of an incident stands, with its last attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeliveryRecord {
-    /// To which channel.
-    pub channel: ChannelId,
-    /// Of which event.
-    pub sequence: u32,
-    /// How it stands.
-    pub state: DeliveryState,
-    /// Attempts so far.
-    pub attempts: u32,
-    /// When it was queued.
-    pub queued_at: Timestamp,
-    /// The last attempt, if it is still known.
-    pub last: Option<AttemptRecord>,
-}
-
-/// What came of one attempt to deliver.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AttemptRecord {
-    /// When it was made.
-    pub at: Timestamp,
-    /// The class of the outcome (`sent`, `transient`, …).
-    pub class: String,
-    /// The service's answer, cut and without secrets.
-    pub answer: String,
-}
-
-/// An account with all that is set of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountDetail {
-    /// Its number.
-    pub id: AccountId,
-    /// Its name.
-    pub name: String,
-    /// The name of its plan; empty: the default plan.
-    pub plan: String,
-    /// What its people set, as JSON.
-    pub settings: String,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
-
-/// How much of what an account has; what lies in the bin is not counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct AccountCounts {
-    /// Monitors.
-    pub monitors: u64,
-    /// Channels.
-    pub channels: u64,
-    /// People.
-    pub members: u64,
-    /// Tokens that are not revoked.
-    pub tokens: u64,
-}
-
-/// A call that may come a second time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdempotentCall {
-    /// What the caller calls it.
-    pub key: String,
-    /// Method and path.
-    pub route: String,
-    /// Of the body.
-    pub request_hash: [u8; 32],
-}
-
-/// What is known of a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Idempotency {
-    /// It never came: it is remembered now, and its answer is to be written.
-    New,
-    /// It came and is still being answered.
-    UnderWay,
-    /// It came with another body.
-    OtherRequest,
-    /// It came, and this was answered.
-    Answered(StoredAnswer),
-}
-
-/// An answer that is given again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredAnswer {
-    /// The status.
-    pub status: u16,
-    /// The headers worth repeating, in a text of the caller's own.
-    pub headers: String,
-    /// The body.
-    pub body: Vec<u8>,
 }

@@ -1,0 +1,40 @@
+//! What is said of accounts as such.
+
+use quaywatch_core::{AccountId, Timestamp};
+
+/// A tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountRecord {
+    /// Its number.
+    pub id: AccountId,
+    /// What people call it.
+    pub name: String,
+}
+
+/// An account with all that is set of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountDetail {
+    /// Its number.
+    pub id: AccountId,
+    /// Its name.
+    pub name: String,
+    /// The name of its plan; empty: the default plan.
+    pub plan: String,
+    /// What its people set, as JSON.
+    pub settings: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// How much of what an account has; what lies in the bin is not counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AccountCounts {
+    /// Monitors.
+    pub monitors: u64,
+    /// Channels.
+    pub channels: u64,
+    /// People.
+    pub members: u64,
+    /// Tokens that are not revoked.
+    pub tokens: u64,
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
+use axum::response::Response;
 use quaywatch_api::{Api, Parts};
 use quaywatch_app::caller::{Actor, Caller};
 use quaywatch_app::config;
@@ -34,6 +35,7 @@ pub(crate) struct Kit {
 pub(crate) struct Serving {
     pub(crate) kit: Kit,
     pub(crate) identity: Identity,
+    pub(crate) stop: CancellationToken,
     server: Server,
 }
 
@@ -113,17 +115,14 @@ impl Serving {
         let (server, ()) = Server::start(options, async |_| Ok(())).await.expect("a server");
         let (operations, identity) = (server.operations(), server.identity());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let parts = Parts {
-            operations,
-            identity: identity.clone(),
-            clock: Arc::clone(&clock),
-            stop: CancellationToken::new(),
-        };
+        let stop = CancellationToken::new();
+        let parts =
+            Parts { operations, identity: identity.clone(), clock: Arc::clone(&clock), stop: stop.clone() };
         let authenticate = Arc::new(WordsAndPeople(identity.clone()));
         let gate = Gate::new(quaywatch_web::Settings::default(), authenticate, clock);
         let router = as_if_from(ADDRESS.into(), gate.around(Api::router(parts)));
         let kit = Kit { clock: Arc::new(ManualClock::new()), router, _directory: directory };
-        Self { kit, identity, server }
+        Self { kit, identity, stop, server }
     }
 
     pub(crate) async fn end(self) {
@@ -159,8 +158,13 @@ impl Kit {
         Self { clock: manual, router, _directory: directory }
     }
 
+    /// The answer as it comes, for those that do not end.
+    pub(crate) async fn respond(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.expect("a router always answers")
+    }
+
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.expect("a router always answers");
+        let response = self.respond(request).await;
         let (head, body) = response.into_parts();
         // A stream does not end; what stands in it is another test's business.
         let is_stream = head.headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");

@@ -2,7 +2,9 @@
 
 mod access;
 mod document;
+mod events;
 mod examples;
 mod kit;
 mod people;
 mod requests;
+mod setup;

@@ -8,7 +8,7 @@ use quaywatch_store::records::{NewUser, UserRecord};
 use super::members::MemberView;
 use super::password;
 use super::profile::Membership;
-use super::{Identity, PERSON, author, check_email, check_name};
+use super::{Identity, PERSON, check_email, check_name};
 use crate::caller::{Actor, Caller};
 use crate::operations::OperationError;
 use crate::operations::refuse::not_found;
@@ -93,10 +93,10 @@ impl Identity {
             }
             None => {
                 let new = self.new_user(email, &added).await?;
-                people.create_user(new, author(caller), now).await?
+                people.create_user(new, caller.author(), now).await?
             }
         };
-        self.account(caller).set_role(user.id, added.role, author(caller), now).await?;
+        self.account(caller).set_role(user.id, added.role, caller.author(), now).await?;
         Ok(MemberView {
             id: user.id,
             email: user.email,
@@ -123,9 +123,9 @@ impl Identity {
         let user = people.user_by_email(email).await?.ok_or_else(|| not_found("user", email))?;
         password::check_new("password", password, &user.email, &user.name)?;
         let hash = self.0.passwords.hash(password).await?;
-        people.set_password(user.id, Some(hash), author(caller), self.now()).await?;
+        people.set_password(user.id, Some(hash), caller.author(), self.now()).await?;
         if and_second_factor && user.totp_secret.is_some() {
-            people.set_totp(user.id, None, author(caller), self.now()).await?;
+            people.set_totp(user.id, None, caller.author(), self.now()).await?;
         }
         people.end_sessions(user.id, None).await?;
         Ok(())

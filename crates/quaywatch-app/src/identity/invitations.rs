@@ -1,5 +1,9 @@
 //! Invitations: a link, for seven days and for one person, into an account with a role; on a server of many owners also
 //! into an account of one's own.
+//!
+//! Who is here already proves who they are: the link has passed through other hands, and nobody may take a person over
+//! with it. By their session, by their password, or, where they have no way in at all, by the link alone: but then it
+//! must lead to nothing that whoever made it does not govern anyway.
 
 use std::time::Duration;
 
@@ -15,8 +19,8 @@ use super::bearer::{self, BearerKind};
 use super::members::{MANAGE, require_role};
 use super::password;
 use super::sign_in::{Credentials, Factor, NewSession};
-use super::{Identity, No, Origin, author, check_email, check_name, newcomer, not_recognised, refused};
-use crate::caller::Caller;
+use super::{Identity, No, Origin, check_email, check_name, newcomer, not_recognised, refused};
+use crate::caller::{Actor, Caller};
 use crate::operations::OperationError;
 use crate::operations::refuse::{invalid, not_found};
 
@@ -75,8 +79,21 @@ pub struct Offer {
     pub account: Option<String>,
     /// What they become.
     pub role: Role,
-    /// Whether there is somebody with that address already: they sign in with their own password.
+    /// Whether there is somebody with that address already.
     pub known: bool,
+    /// What whoever accepts must bring.
+    pub proof: Proof,
+}
+
+/// How whoever accepts proves that the invitation has reached them and nobody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// They choose a password: nobody is here yet, or they have no way in.
+    NewPassword,
+    /// With their password, and the code of their second factor.
+    Password,
+    /// They sign in first: they have another way in than a password, or belong elsewhere.
+    SignIn,
 }
 
 /// Yes.
@@ -85,9 +102,9 @@ pub struct Acceptance {
     /// The link's secret.
     pub secret: String,
     /// What they are called; ignored of those who are known.
-    pub name: String,
-    /// A new password, or of those who are known, theirs.
-    pub password: Secret<String>,
+    pub name: Option<String>,
+    /// A new password, or theirs; ignored of those who are signed in.
+    pub password: Option<Secret<String>>,
     /// The second factor of those who are known and have one.
     pub code: Option<String>,
     /// The name of an account of their own, where that is what is offered.
@@ -134,11 +151,11 @@ impl Identity {
             Into::Account(role) => {
                 require_role(caller, role)?;
                 self.refuse_members(caller, &kept.email).await?;
-                self.account(caller).create_invitation(kept, author(caller), now).await?
+                self.account(caller).create_invitation(kept, caller.author(), now).await?
             }
             Into::OwnAccount => {
                 self.require_own_accounts(caller)?;
-                self.people().invite_to_own_account(caller.account, kept, author(caller), now).await?
+                self.people().invite_to_own_account(caller.account, kept, caller.author(), now).await?
             }
         };
         let link = self.link(&path_of(&minted.text));
@@ -151,7 +168,7 @@ impl Identity {
     /// [`OperationError::NotFound`].
     pub async fn revoke_invitation(&self, caller: &Caller, id: i64) -> Result<(), OperationError> {
         caller.require(MANAGE)?;
-        let (now, author) = (self.now(), author(caller));
+        let (now, author) = (self.now(), caller.author());
         let mut revoked = self.account(caller).revoke_invitation(id, author.clone(), now).await;
         if matches!(revoked, Err(StoreError::Missing(_))) && self.may_invite_to_own_account(caller) {
             revoked = self.people().revoke_own_account_invitation(caller.account, id, author, now).await;
@@ -171,7 +188,8 @@ impl Identity {
     pub async fn read_offer(&self, secret: &str, origin: &Origin) -> Result<Offer, OperationError> {
         self.0.throttle.address(origin.address)?;
         let (_, invitation) = self.waiting(secret).await?;
-        let known = self.people().user_by_email(&invitation.email).await?.is_some();
+        let known = self.people().user_by_email(&invitation.email).await?;
+        let proof = self.proof(&invitation, known.as_ref()).await?;
         let account = match invitation.account {
             None => None,
             Some(id) => {
@@ -179,16 +197,17 @@ impl Identity {
                 accounts.into_iter().find(|account| account.id == id).map(|account| account.name)
             }
         };
-        Ok(Offer { email: invitation.email, account, role: invitation.role, known })
+        Ok(Offer { email: invitation.email, account, role: invitation.role, known: known.is_some(), proof })
     }
 
-    /// Says yes, and signs in.
+    /// Says yes, and signs in. `signed_in` is whoever asks, where somebody is.
     ///
     /// # Errors
     /// [`OperationError::NotRecognised`], [`OperationError::Invalid`] for a password that may not be chosen.
     pub async fn accept_invitation(
         &self,
         yes: Acceptance,
+        signed_in: Option<&Caller>,
         origin: &Origin,
     ) -> Result<NewSession, OperationError> {
         self.0.throttle.address(origin.address)?;
@@ -197,28 +216,30 @@ impl Identity {
             (Some(_), _) => None,
             (None, Some(name)) => Some(check_name("account_name", name)?),
             (None, None) => {
-                let message = "`account_name` is missing";
-                return Err(invalid(
-                    "account_name",
-                    "missing",
-                    message,
-                    "say what your account shall be called",
-                ));
+                return Err(missing("account_name", "say what your account shall be called"));
             }
         };
         let known = self.people().user_by_email(&invitation.email).await?;
         let (user, account) = match known {
-            Some(_) => {
-                let user = self.prove_invited(&invitation, &yes, origin).await?;
+            Some(user) => {
+                let is_here = signed_in.is_some_and(|caller| caller.actor == Actor::User(user.id));
+                let chosen =
+                    if is_here { None } else { self.prove_invited(&invitation, &user, &yes, origin).await? };
                 let author = newcomer(Some(user.id), origin);
+                let now = self.now();
                 let joined =
-                    self.people().accept_invitation(hash, user.id, own_account, author, self.now()).await;
-                (user.id, joined.map_err(unaccepted)?)
+                    self.people().accept_invitation(hash, user.id, own_account, author.clone(), now).await;
+                let account = joined.map_err(unaccepted)?;
+                if let Some(chosen) = chosen {
+                    // Only now: an invitation that somebody else was faster with must set nothing.
+                    self.people().set_password(user.id, Some(chosen), author, now).await?;
+                }
+                (user.id, account)
             }
             None => {
-                let name = check_name("name", &yes.name)?;
-                password::check_new("password", &yes.password, &invitation.email, &name)?;
-                let password_hash = Some(self.0.passwords.hash(&yes.password).await?);
+                let name = yes.name.as_deref().ok_or_else(|| missing("name", "say what you are called"))?;
+                let name = check_name("name", name)?;
+                let password_hash = Some(self.choose_password(&yes, &invitation.email, &name).await?);
                 let new = NewUser { email: invitation.email.clone(), name, password_hash };
                 let author = newcomer(None, origin);
                 let joined =
@@ -230,24 +251,67 @@ impl Identity {
         self.begin_session(user, Some(account.id), origin).await
     }
 
-    /// Those who are known prove that the invitation has reached them and nobody else.
+    /// Those who are known prove that the invitation has reached them and nobody else; the hash of the password that they
+    /// choose where they have none.
     async fn prove_invited(
         &self,
         invitation: &InvitationRecord,
+        user: &UserRecord,
         yes: &Acceptance,
         origin: &Origin,
-    ) -> Result<UserRecord, OperationError> {
-        let credentials = Credentials {
-            email: invitation.email.clone(),
-            password: yes.password.clone(),
-            code: yes.code.clone(),
-            account: None,
-        };
+    ) -> Result<Option<String>, OperationError> {
+        match self.proof(invitation, Some(user)).await? {
+            Proof::Password => {}
+            Proof::NewPassword => return self.choose_password(yes, &user.email, &user.name).await.map(Some),
+            Proof::SignIn => {
+                let message = "sign in first, and accept then: this person has no password to prove it with";
+                return Err(not_recognised("sign_in_first", message));
+            }
+        }
+        let password = yes.password.clone().ok_or_else(|| missing("password", "send the one that you sign in with"))?;
+        let credentials =
+            Credentials { email: user.email.clone(), password, code: yes.code.clone(), account: None };
         let user = self.prove(&credentials, origin).await?;
         match self.second_factor(&user, yes.code.as_deref()).await? {
-            Factor::Proved => Ok(user),
+            Factor::Proved => Ok(None),
             Factor::Needed => Err(not_recognised("code_needed", "send the code of your second factor too")),
         }
+    }
+
+    /// What the link alone does not prove.
+    async fn proof(
+        &self,
+        invitation: &InvitationRecord,
+        known: Option<&UserRecord>,
+    ) -> Result<Proof, OperationError> {
+        let Some(user) = known else { return Ok(Proof::NewPassword) };
+        if user.password_hash.is_some() {
+            return Ok(Proof::Password);
+        }
+        let people = self.people();
+        let has_no_way_in = user.disabled_at.is_none()
+            && user.totp_secret.is_none()
+            && people.passkeys(user.id).await?.is_empty()
+            && people.external_identities(user.id).await?.is_empty();
+        // Whoever made the link may hold it: it must not open another account that the person belongs to.
+        let belongs_elsewhere = people
+            .memberships(user.id)
+            .await?
+            .iter()
+            .any(|membership| Some(membership.account.id) != invitation.account);
+        Ok(if has_no_way_in && !belongs_elsewhere { Proof::NewPassword } else { Proof::SignIn })
+    }
+
+    /// The hash of a new password.
+    async fn choose_password(
+        &self,
+        yes: &Acceptance,
+        email: &str,
+        name: &str,
+    ) -> Result<String, OperationError> {
+        let password = yes.password.as_ref().ok_or_else(|| missing("password", "choose one"))?;
+        password::check_new("password", password, email, name)?;
+        self.0.passwords.hash(password).await
     }
 
     /// The invitation behind a link, if it still waits.
@@ -292,6 +356,10 @@ const OWN: Policy = Policy::new(Resource::Account, Level::Own);
 #[must_use]
 pub fn path_of(secret: &Secret<String>) -> String {
     format!("/invite/{}", secret.reveal())
+}
+
+fn missing(field: &str, remedy: &str) -> OperationError {
+    invalid(field, "missing", format!("`{field}` is missing"), remedy)
 }
 
 fn ended() -> OperationError {

@@ -5,7 +5,7 @@ use quaywatch_core::{Timestamp, UserId};
 use quaywatch_store::StoreError;
 use quaywatch_store::records::MemberRecord;
 
-use super::{Identity, No, author, refused};
+use super::{Identity, No, refused};
 use crate::caller::{Actor, Caller};
 use crate::operations::OperationError;
 use crate::operations::refuse::not_found;
@@ -54,7 +54,7 @@ impl Identity {
         if member.role == role {
             return Ok(shown(&member));
         }
-        let written = self.account(caller).set_role(user, role, author(caller), self.now()).await;
+        let written = self.account(caller).set_role(user, role, caller.author(), self.now()).await;
         written.map_err(|error| last_owner(error, user))?;
         Ok(MemberView { role, ..shown(&member) })
     }
@@ -73,7 +73,7 @@ impl Identity {
         if !is_self {
             require_role(caller, member.role)?;
         }
-        let removed = self.account(caller).remove_member(user, author(caller), self.now()).await;
+        let removed = self.account(caller).remove_member(user, caller.author(), self.now()).await;
         removed.map_err(|error| last_owner(error, user))
     }
 

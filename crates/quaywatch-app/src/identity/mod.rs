@@ -198,11 +198,6 @@ fn person(caller: &Caller) -> Result<UserId, OperationError> {
 /// What no token has.
 const PERSON: Policy = Policy::new(Resource::People, Level::Own);
 
-/// A caller, as the audit log names them.
-fn author(caller: &Caller) -> Author {
-    Author { actor: caller.actor.to_string(), address: caller.address, request: caller.request_id.clone() }
-}
-
 /// Somebody who is not signed in yet, as the audit log names them.
 fn newcomer(user: Option<UserId>, origin: &Origin) -> Author {
     let actor = user.map_or_else(|| "visitor".to_owned(), |user| Actor::User(user).to_string());

@@ -6,7 +6,7 @@ use quaywatch_core::{AccountId, Secret, UserId};
 use quaywatch_store::records::{SecretHash, UserRecord};
 
 use super::password::{self, Compared};
-use super::{Identity, author, bearer, check_name, person};
+use super::{Identity, bearer, check_name, person};
 use crate::caller::Caller;
 use crate::operations::OperationError;
 use crate::operations::refuse::{invalid, not_found};
@@ -92,7 +92,7 @@ impl Identity {
     pub async fn rename(&self, caller: &Caller, name: &str) -> Result<(), OperationError> {
         let user = person(caller)?;
         let name = check_name("name", name)?;
-        Ok(self.people().set_user_name(user, name, author(caller), self.now()).await?)
+        Ok(self.people().set_user_name(user, name, caller.author(), self.now()).await?)
     }
 
     /// Sets a new password, and ends every session but the one of `session`. `old` may be left out by those who have
@@ -115,7 +115,7 @@ impl Identity {
         password::check_new("new_password", &new, &user.email, &user.name)?;
         let hash = self.0.passwords.hash(&new).await?;
         let people = self.people();
-        people.set_password(user.id, Some(hash), author(caller), self.now()).await?;
+        people.set_password(user.id, Some(hash), caller.author(), self.now()).await?;
         people.end_sessions(user.id, Some(SecretHash(bearer::hash(session)))).await?;
         Ok(())
     }

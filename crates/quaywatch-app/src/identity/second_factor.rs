@@ -4,7 +4,7 @@
 use quaywatch_core::{Secret, UserId};
 use quaywatch_store::records::SecretHash;
 
-use super::{Identity, author, bearer, codes};
+use super::{Identity, bearer, codes};
 use crate::caller::Caller;
 use crate::operations::OperationError;
 use crate::operations::refuse::invalid;
@@ -75,7 +75,7 @@ impl Identity {
             self.vault()?.seal(&place(user.id), secret.reveal()).map_err(OperationError::Unavailable)?;
         let (shown, kept) = codes::new_recovery_codes();
         let people = self.people();
-        people.set_totp(user.id, Some((sealed, hashes(kept))), author(caller), self.now()).await?;
+        people.set_totp(user.id, Some((sealed, hashes(kept))), caller.author(), self.now()).await?;
         people.advance_totp(user.id, step).await?;
         self.0.enrolments.take(&key, self.0.clock.boot());
         people.end_sessions(user.id, Some(SecretHash(bearer::hash(session)))).await?;
@@ -93,7 +93,7 @@ impl Identity {
     ) -> Result<(), OperationError> {
         let user = self.themselves(caller).await?;
         self.ask_again(caller, &user, "password", &password).await?;
-        Ok(self.people().set_totp(user.id, None, author(caller), self.now()).await?)
+        Ok(self.people().set_totp(user.id, None, caller.author(), self.now()).await?)
     }
 
     /// New recovery codes; those before no longer work.
@@ -112,7 +112,7 @@ impl Identity {
             return Err(OperationError::Conflict { code: "second_factor_off", message });
         }
         let (shown, kept) = codes::new_recovery_codes();
-        self.people().replace_recovery_codes(user.id, hashes(kept), author(caller), self.now()).await?;
+        self.people().replace_recovery_codes(user.id, hashes(kept), caller.author(), self.now()).await?;
         Ok(shown)
     }
 

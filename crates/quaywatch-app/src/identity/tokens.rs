@@ -10,7 +10,7 @@ use quaywatch_store::records::{NewToken as TokenToKeep, SecretHash, TokenRecord}
 
 use super::bearer::{self, BearerKind, Misread};
 use super::sessions::WRITTEN_EVERY;
-use super::{Identity, author, check_name, not_recognised};
+use super::{Identity, check_name, not_recognised};
 use crate::caller::{Actor, Caller};
 use crate::operations::OperationError;
 use crate::operations::refuse::{invalid, not_found};
@@ -138,7 +138,7 @@ impl Identity {
             user: self.maker(caller).await?,
             expires_at: new.expires_at,
         };
-        let token = account.create_token(kept, author(caller), now).await?;
+        let token = account.create_token(kept, caller.author(), now).await?;
         Ok(CreatedToken { secret: minted.text, token: shown(&token)? })
     }
 
@@ -148,7 +148,7 @@ impl Identity {
     /// [`OperationError::NotFound`].
     pub async fn revoke_token(&self, caller: &Caller, id: TokenId) -> Result<(), OperationError> {
         caller.require(MANAGE)?;
-        match self.account(caller).revoke_token(id, author(caller), self.now()).await {
+        match self.account(caller).revoke_token(id, caller.author(), self.now()).await {
             Ok(_) => Ok(()),
             Err(StoreError::Missing(_)) => Err(not_found("token", id)),
             Err(error) => Err(error.into()),

@@ -277,3 +277,14 @@ async fn every_change_stands_in_the_audit_log_of_its_account() {
     let editor = caller(AccountId::DEFAULT, Role::Editor);
     assert!(matches!(kit.operations.list_audit(&editor, &query).await, Err(OperationError::Denied(_))));
 }
+
+#[tokio::test]
+async fn an_export_names_what_is_sealed_and_shows_nothing_of_it() {
+    let (kit, _) = kit().await;
+    let webhook = r#"{"name":"w","type":"webhook","url":"https://hooks.example.com/planted",
+        "secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw","headers":{"X-Key":"planted"}}"#;
+    kit.operations.create_channel(&owner(), &Node::from_json(webhook).expect("JSON")).await.expect("made");
+    let text = kit.operations.export_config(&owner(), None).await.expect("YAML");
+    assert!(text.contains("# secret, left out: headers, secret, url"), "{text}");
+    assert!(!text.contains("sealed") && !text.contains("planted"), "{text}");
+}

@@ -146,7 +146,7 @@ impl Operations {
         owner: Owner,
         changes: Vec<ResourceChange>,
     ) -> Result<Applied, OperationError> {
-        let set = ChangeSet { owner, actor: caller.actor.to_string().into(), changes, accepted: None };
+        let set = ChangeSet { owner, actor: caller.author(), changes, accepted: None };
         Ok(turn.apply(caller.account, set, self.clock.now()).await?)
     }
 }

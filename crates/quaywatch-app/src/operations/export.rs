@@ -10,7 +10,7 @@ use quaywatch_store::StoreError;
 use quaywatch_store::records::{ChannelRecord, MonitorRecord, Owner};
 use serde_json::{Map, Value};
 
-use super::{OperationError, Operations};
+use super::{OperationError, Operations, sealed};
 use crate::caller::Caller;
 use crate::config::Writer;
 
@@ -48,7 +48,9 @@ fn write(channels: &[ChannelRecord], monitors: &[MonitorRecord]) -> Result<Strin
             continue;
         }
         let head = head(&channel.key, &channel.name, ("type", &channel.kind));
-        let settings = fields("channel", channel.id, &channel.settings)?;
+        let mut settings = fields("channel", channel.id, &channel.settings)?;
+        // A sealed setting is one secret, whatever is in it: the form of the seal is nobody's to read.
+        settings.values_mut().filter(|value| sealed::is_sealed(value)).for_each(|value| *value = Value::Null);
         writer.channel(&head, registry::kind(&channel.kind), &settings);
     }
     let mut keys = BTreeSet::new();

@@ -8,9 +8,11 @@ use quaywatch_store::Store as _;
 use quaywatch_store::records::{ChangeSet, Owner, ResourceChange};
 
 use super::OperationError;
+use super::audit::AuditQuery;
 use super::bulk::{BulkAct, BulkUpdate};
 use super::kit::{Kit, caller, owner};
-use super::monitors::{MonitorQuery, TagFilter};
+use super::monitors::{MonitorQuery, PauseFor, TagFilter};
+use crate::caller::Caller;
 use crate::config;
 
 /// A body as it comes.
@@ -305,4 +307,30 @@ async fn a_channel_can_be_named_by_name_and_by_number() {
         wrong(kit.operations.create_monitor(&owner(), &nobody).await),
         [("channels".into(), "undeclared")]
     );
+}
+
+#[tokio::test]
+async fn what_is_done_to_a_monitor_stands_in_the_audit_log_with_who_and_from_where() {
+    let kit = Kit::new().await;
+    let address = "192.0.2.7".parse().expect("an address");
+    let who = Caller { address: Some(address), request_id: Some("req-1".into()), ..owner() };
+    let made = kit
+        .operations
+        .create_monitor(&who, &body(r#"{"name":"db","host":"192.0.2.1","port":5432}"#))
+        .await
+        .expect("made");
+    let id = made.monitor.id;
+    kit.operations.update_monitor(&who, id, &body(r#"{"port":5433}"#), None).await.expect("changed");
+    kit.operations.pause_monitor(&who, id, &PauseFor::default()).await.expect("paused");
+    kit.operations.delete_monitor(&who, id, None).await.expect("removed");
+    let query = AuditQuery { object: Some(id.to_string()), ..AuditQuery::default() };
+    let rows = kit.operations.list_audit(&owner(), &query).await.expect("rows").items;
+    assert_eq!(rows.len(), 4, "{rows:?}");
+    for row in &rows {
+        let told = (row.actor.as_str(), row.address, row.request.as_deref());
+        assert_eq!(told, ("user:u3", Some(address), Some("req-1")), "{row:?}");
+    }
+    let changed = &rows[2];
+    assert!(changed.before.as_deref().is_some_and(|before| before.contains("5432")), "{changed:?}");
+    assert!(changed.after.as_deref().is_some_and(|after| after.contains("5433")), "{changed:?}");
 }

@@ -105,6 +105,11 @@ pub(crate) fn shown(
     (settings, secrets)
 }
 
+/// Whether a setting is sealed.
+pub(crate) fn is_sealed(value: &Value) -> bool {
+    sealed_text(value).is_some()
+}
+
 fn sealed_text(value: &Value) -> Option<&str> {
     value.as_object().filter(|map| map.len() == 1)?.get(MARK)?.as_str()
 }

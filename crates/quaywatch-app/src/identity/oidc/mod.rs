@@ -18,7 +18,7 @@ use subtle::ConstantTimeEq as _;
 use super::ceremonies::Ceremonies;
 use super::profile::Way;
 use super::sign_in::NewSession;
-use super::{Identity, No, Origin, author, bearer, newcomer, not_recognised, person, refused};
+use super::{Identity, No, Origin, bearer, newcomer, not_recognised, person, refused};
 use crate::caller::Caller;
 pub use crate::config::sign_in::Provider;
 use crate::operations::OperationError;
@@ -164,7 +164,7 @@ impl Identity {
         if linked.iter().all(|identity| identity.issuer == issuer) {
             self.keep_a_way_in(&user, Way::Provider).await?;
         }
-        Ok(self.people().unlink_identity(user.id, issuer.to_owned(), author(caller), self.now()).await?)
+        Ok(self.people().unlink_identity(user.id, issuer.to_owned(), caller.author(), self.now()).await?)
     }
 
     /// Whom a provider means: somebody who was linked, somebody with that verified address, or, where the file says so,

@@ -13,7 +13,7 @@ use webauthn_rs::prelude::{DiscoverableAuthentication, PasskeyRegistration};
 use super::ceremonies::Ceremonies;
 use super::profile::Way;
 use super::sign_in::NewSession;
-use super::{Identity, No, Origin, author, bearer, check_name, not_recognised, person, refused};
+use super::{Identity, No, Origin, bearer, check_name, not_recognised, person, refused};
 use crate::caller::Caller;
 use crate::operations::OperationError;
 use crate::operations::refuse::{invalid, not_found};
@@ -109,7 +109,7 @@ impl Identity {
             name,
             counter: registered.counter,
         };
-        let added = self.people().add_passkey(user, new, author(caller), self.now()).await;
+        let added = self.people().add_passkey(user, new, caller.author(), self.now()).await;
         added.map(|passkey| shown(&passkey)).map_err(|error| {
             refused(error, |no| match no {
                 No::Taken => Some(OperationError::Conflict {
@@ -134,7 +134,7 @@ impl Identity {
         if passkeys.len() == 1 {
             self.keep_a_way_in(&user, Way::Passkey).await?;
         }
-        Ok(self.people().remove_passkey(user.id, id, author(caller), self.now()).await?)
+        Ok(self.people().remove_passkey(user.id, id, caller.author(), self.now()).await?)
     }
 
     /// Begins to sign in: the device knows who it is for.

@@ -1,6 +1,6 @@
 //! The stream of transitions, as `text/event-stream` (WHATWG HTML, server-sent events).
 
-use quaywatch_app::operations::transitions::TransitionView;
+use quaywatch_app::operations::transitions::TransitionRecord;
 use quaywatch_core::{IncidentId, MonitorId};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -24,8 +24,8 @@ pub(crate) struct Transition {
     incident: Option<Id<IncidentId>>,
 }
 
-impl From<TransitionView> for Transition {
-    fn from(view: TransitionView) -> Self {
+impl From<TransitionRecord> for Transition {
+    fn from(view: TransitionRecord) -> Self {
         Self {
             id: view.id,
             monitor: Id(view.monitor),

@@ -8,11 +8,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use quaywatch_core::AccountId;
 use quaywatch_core::access::{Level, Policy, Resource};
-use quaywatch_core::judge::Status;
-use quaywatch_core::{AccountId, ErrorCode, IncidentId, MonitorId, Timestamp};
-use quaywatch_store::records::TransitionRecord;
-use quaywatch_store::{AccountStore, StoreError};
+use quaywatch_store::AccountStore;
+pub use quaywatch_store::records::TransitionRecord;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
@@ -32,28 +31,11 @@ const COME_BACK: Duration = Duration::from_secs(30);
 /// How long to leave a store alone that could not be read.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// One change of what is said of a monitor.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TransitionView {
-    /// Its number: grows, with gaps (numbers are shared by all accounts).
-    pub id: u64,
-    /// Of which monitor.
-    pub monitor: MonitorId,
-    /// When it happened, which may be before it was known.
-    pub at: Timestamp,
-    /// What it is from then on.
-    pub status: Status,
-    /// Why.
-    pub code: ErrorCode,
-    /// The incident it belongs to.
-    pub incident: Option<IncidentId>,
-}
-
 /// What a follower has for its receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Followed {
     /// The next transition.
-    Transition(TransitionView),
+    Transition(TransitionRecord),
     /// It did not keep up, or the server goes down: it ends here; begin again after this number.
     Ended {
         /// The last number that was given.
@@ -68,8 +50,8 @@ pub struct Follower {
     after: u64,
     /// Up to here the store is read; what comes later comes by itself.
     replay_to: u64,
-    replay: VecDeque<TransitionView>,
-    live: broadcast::Receiver<TransitionView>,
+    replay: VecDeque<TransitionRecord>,
+    live: broadcast::Receiver<TransitionRecord>,
     is_over: bool,
     _place: Place,
 }
@@ -95,7 +77,7 @@ impl Follower {
                 return Ok(self.give(next));
             }
             if self.after < self.replay_to {
-                self.replay = page(&*self.store, self.after, PIECE).await?.into();
+                self.replay = self.store.transitions(self.after, PIECE).await?.into();
                 if self.replay.is_empty() {
                     // The rest of the numbers were others'.
                     self.after = self.replay_to;
@@ -118,7 +100,7 @@ impl Follower {
         self.after
     }
 
-    fn give(&mut self, next: TransitionView) -> Followed {
+    fn give(&mut self, next: TransitionRecord) -> Followed {
         self.after = next.id;
         Followed::Transition(next)
     }
@@ -134,9 +116,9 @@ impl Operations {
         caller: &Caller,
         after: u64,
         limit: usize,
-    ) -> Result<Vec<TransitionView>, OperationError> {
+    ) -> Result<Vec<TransitionRecord>, OperationError> {
         caller.require(LOOK)?;
-        Ok(page(&*self.account(caller), after, limit.clamp(1, super::page::MOST)).await?)
+        Ok(self.account(caller).transitions(after, limit.clamp(1, super::page::MOST)).await?)
     }
 
     /// Follows transitions after a number (`Last-Event-ID`); without one, from now on.
@@ -177,7 +159,7 @@ struct State {
 /// The new transitions of one account, while somebody follows.
 #[derive(Debug)]
 struct Feed {
-    sender: broadcast::Sender<TransitionView>,
+    sender: broadcast::Sender<TransitionRecord>,
     /// The last number that was sent.
     last: watch::Receiver<u64>,
     followers: usize,
@@ -230,7 +212,7 @@ impl Followers {
         newest: u64,
         store: &Arc<dyn AccountStore>,
         wake: Option<watch::Receiver<u64>>,
-    ) -> Result<(broadcast::Receiver<TransitionView>, Place), OperationError> {
+    ) -> Result<(broadcast::Receiver<TransitionRecord>, Place), OperationError> {
         let mut state = self.lock();
         if state.is_closed {
             return Err(OperationError::Unavailable("the server is shutting down".to_owned()));
@@ -262,13 +244,13 @@ impl Feed {
 /// Reads what is new whenever the engine says that something is, until it is aborted.
 async fn feed(
     store: Arc<dyn AccountStore>,
-    sender: broadcast::Sender<TransitionView>,
+    sender: broadcast::Sender<TransitionRecord>,
     position: watch::Sender<u64>,
     mut wake: Option<watch::Receiver<u64>>,
 ) {
     loop {
         let last = *position.borrow();
-        match page(&*store, last, PIECE).await {
+        match store.transitions(last, PIECE).await {
             Ok(new) if new.is_empty() => match &mut wake {
                 Some(wake) => {
                     if wake.changed().await.is_err() {
@@ -290,16 +272,5 @@ async fn feed(
                 tokio::time::sleep(AFTER_FAILURE).await;
             }
         }
-    }
-}
-
-async fn page(store: &dyn AccountStore, after: u64, limit: usize) -> Result<Vec<TransitionView>, StoreError> {
-    Ok(store.transitions(after, limit).await?.into_iter().map(TransitionView::from).collect())
-}
-
-impl From<TransitionRecord> for TransitionView {
-    fn from(record: TransitionRecord) -> Self {
-        let TransitionRecord { id, monitor, at, status, code, incident } = record;
-        Self { id, monitor, at, status, code, incident }
     }
 }

@@ -8,7 +8,7 @@ use quaywatch_core::{AccountId, ErrorCode, MonitorId};
 
 use super::OperationError;
 use super::kit::{Kit, Watching, caller, owner};
-use super::transitions::{Followed, Follower, TransitionView};
+use super::transitions::{Followed, Follower, TransitionRecord};
 
 /// A monitor that believes its first failure, and was up.
 async fn hasty(kit: &Kit, engine: &mut Watching, account: AccountId, name: &str) -> MonitorId {
@@ -31,7 +31,7 @@ async fn next(follower: &mut Follower) -> Followed {
     next.expect("something comes").expect("the store can be read")
 }
 
-async fn transition(follower: &mut Follower) -> TransitionView {
+async fn transition(follower: &mut Follower) -> TransitionRecord {
     match next(follower).await {
         Followed::Transition(view) => view,
         ended @ Followed::Ended { .. } => panic!("{ended:?}"),

@@ -32,7 +32,7 @@ impl Handle {
         read: impl FnOnce(&Connection, AccountId) -> Result<T> + Send + 'static,
     ) -> BoxFuture<'_, Result<T>> {
         let account = self.account;
-        Box::pin(self.inner.readers.read(Limit::FiveSeconds, move |connection| read(connection, account)))
+        self.inner.read(Limit::FiveSeconds, move |connection| read(connection, account))
     }
 
     fn write<T: Send + 'static>(
@@ -40,7 +40,7 @@ impl Handle {
         write: impl FnOnce(&Transaction<'_>, AccountId) -> Result<T> + Send + 'static,
     ) -> BoxFuture<'_, Result<T>> {
         let account = self.account;
-        Box::pin(self.inner.writer.write(move |tx| write(tx, account)))
+        self.inner.write(move |tx| write(tx, account))
     }
 
     /// As `read`; nothing where the monitor is another account's.

@@ -45,13 +45,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use quaywatch_core::meter::{Counter, Histogram};
 use quaywatch_core::{AccountId, Clock, ShardId};
+use rusqlite::{Connection, Transaction};
 
 use self::connection::Use;
 use self::directory::Directory;
-use self::readers::Readers;
+use self::readers::{Limit, Readers};
 use self::writer::{Setting, WriterHandle};
 use crate::records::Fence;
-use crate::{AccountStore, PeopleStore, Result, ShardStore, Store, SystemStore};
+use crate::{AccountStore, BoxFuture, PeopleStore, Result, ShardStore, Store, SystemStore};
 
 /// What may be set about the store; the defaults are right for a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,7 +148,7 @@ impl SqliteStore {
     }
 
     fn start(
-        connection: rusqlite::Connection,
+        connection: Connection,
         directory: Directory,
         clock: Arc<dyn Clock>,
         options: Options,
@@ -178,6 +179,23 @@ impl SqliteStore {
 }
 
 impl Inner {
+    /// Reads on a thread that reads, for at most as long as `limit` says.
+    fn read<T: Send + 'static>(
+        &self,
+        limit: Limit,
+        read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T>> {
+        Box::pin(self.readers.read(limit, read))
+    }
+
+    /// Writes in a transaction of its own; queued now.
+    fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T>> {
+        Box::pin(self.writer.write(write))
+    }
+
     /// Finishes what is queued and gives the directory back; what is asked afterwards fails.
     async fn close(&self) {
         self.readers.close();

@@ -30,7 +30,7 @@ impl Handle {
 impl ShardStore for Handle {
     fn load(&self) -> BoxFuture<'_, Result<ShardState>> {
         let shard = self.shard;
-        Box::pin(self.inner.readers.read(Limit::None, move |connection| {
+        self.inner.read(Limit::None, move |connection| {
             let (from, to) = key::monitor_range(shard);
             let monitors = format!(
                 "SELECT {} FROM monitor WHERE key >= ?1 AND key < ?2 AND removed_at IS NULL ORDER BY key",
@@ -47,7 +47,7 @@ impl ShardStore for Handle {
                 states: rows(connection, states, [from, to], convert::state)?,
                 open_incidents: rows(connection, &incidents, [shard.0], convert::incident)?,
             })
-        }))
+        })
     }
 
     fn commit(&self, step: Box<ShardStep>) -> BoxFuture<'_, std::result::Result<(), CommitFailed>> {
@@ -63,29 +63,29 @@ impl ShardStore for Handle {
 
     fn inbox(&self) -> BoxFuture<'_, Result<Vec<InboxRecord>>> {
         let shard = self.shard;
-        Box::pin(self.inner.readers.read(Limit::None, move |connection| {
+        self.inner.read(Limit::None, move |connection| {
             let sql = "SELECT id, received_at, payload FROM inbox WHERE shard = ?1 ORDER BY id";
             rows(connection, sql, [shard.0], |row| {
                 Ok(InboxRecord { id: row.get(0)?, received_at: Timestamp(row.get(1)?), payload: row.get(2)? })
             })
-        }))
+        })
     }
 
     fn undelivered(&self) -> BoxFuture<'_, Result<Vec<OutboxRecord>>> {
         let shard = self.shard;
-        Box::pin(self.inner.readers.read(Limit::None, move |connection| {
+        self.inner.read(Limit::None, move |connection| {
             let sql = "SELECT o.channel_id, o.due, o.attempts, o.queued_at,
                               e.incident_id, e.sequence, e.at, e.kind, e.snapshot
                        FROM outbox o JOIN incident_event e ON e.account_id = o.account_id
                             AND e.incident_id = o.incident_id AND e.sequence = o.sequence
                        WHERE o.channel_id & 63 = ?1 AND o.state = 0 ORDER BY o.id";
             rows(connection, sql, [shard.0], undelivered)
-        }))
+        })
     }
 
     fn record_deliveries(&self, updates: Vec<DeliveryUpdate>) -> BoxFuture<'_, Result<()>> {
         let (shard, fence) = (self.shard.0, self.fence);
-        Box::pin(self.inner.writer.write(move |tx| {
+        self.inner.write(move |tx| {
             step::expect_fence(tx, shard, fence)?;
             if updates.iter().any(|update| update.notice.channel.shard().0 != shard) {
                 return Err(StoreError::Conflict(format!(
@@ -93,7 +93,7 @@ impl ShardStore for Handle {
                 )));
             }
             step::write_deliveries(tx, &updates)
-        }))
+        })
     }
 
     fn write_blocks(&self, now: Timestamp) -> BoxFuture<'_, Result<Option<UpkeepDone>>> {

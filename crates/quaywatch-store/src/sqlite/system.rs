@@ -23,25 +23,11 @@ impl Handle {
     pub(super) const fn new(inner: Arc<Inner>) -> Self {
         Self(inner)
     }
-
-    fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
-    ) -> BoxFuture<'_, Result<T>> {
-        Box::pin(self.0.readers.read(Limit::None, read))
-    }
-
-    fn write<T: Send + 'static>(
-        &self,
-        write: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
-    ) -> BoxFuture<'_, Result<T>> {
-        Box::pin(self.0.writer.write(write))
-    }
 }
 
 impl SystemStore for Handle {
     fn accounts(&self) -> BoxFuture<'_, Result<Vec<AccountRecord>>> {
-        self.read(|connection| {
+        self.0.read(Limit::None, |connection| {
             rows(connection, "SELECT id, name FROM account ORDER BY id", [], |row| {
                 Ok(AccountRecord { id: AccountId(row.get(0)?), name: row.get(1)? })
             })
@@ -49,15 +35,15 @@ impl SystemStore for Handle {
     }
 
     fn create_account(&self, name: String, at: Timestamp) -> BoxFuture<'_, Result<AccountRecord>> {
-        self.write(move |tx| make_account(tx, &name, at))
+        self.0.write(move |tx| make_account(tx, &name, at))
     }
 
     fn locations(&self) -> BoxFuture<'_, Result<Vec<LocationRecord>>> {
-        self.read(locations)
+        self.0.read(Limit::None, locations)
     }
 
     fn declare_locations(&self, names: Vec<String>) -> BoxFuture<'_, Result<Vec<LocationRecord>>> {
-        self.write(move |tx| {
+        self.0.write(move |tx| {
             let known = locations(tx)?;
             let mut next = apply::next(tx, "next_location")?;
             let mut new: Vec<String> = Vec::new();
@@ -85,7 +71,7 @@ impl SystemStore for Handle {
     }
 
     fn channels(&self) -> BoxFuture<'_, Result<Vec<ChannelRecord>>> {
-        self.read(|connection| {
+        self.0.read(Limit::None, |connection| {
             let sql =
                 format!("SELECT {} FROM channel WHERE removed_at IS NULL ORDER BY id", convert::CHANNEL);
             rows(connection, &sql, [], convert::channel)
@@ -93,7 +79,7 @@ impl SystemStore for Handle {
     }
 
     fn claim(&self, shard: ShardId) -> BoxFuture<'_, Result<Fence>> {
-        self.write(move |tx| {
+        self.0.write(move |tx| {
             let fence: i64 = tx
                 .query_row(
                     "INSERT INTO fence (shard, fence) VALUES (?1, 1)
@@ -107,7 +93,7 @@ impl SystemStore for Handle {
     }
 
     fn deliver_inbox(&self, shard: ShardId, payload: Vec<u8>, at: Timestamp) -> BoxFuture<'_, Result<i64>> {
-        self.write(move |tx| {
+        self.0.write(move |tx| {
             tx.execute(
                 "INSERT INTO inbox (shard, received_at, payload) VALUES (?1, ?2, ?3)",
                 params![shard.0, at.0, payload],
@@ -118,7 +104,7 @@ impl SystemStore for Handle {
     }
 
     fn blind(&self, change: BlindChange) -> BoxFuture<'_, Result<()>> {
-        self.write(move |tx| {
+        self.0.write(move |tx| {
             match change {
                 // At most one is open a location: what is blind already stays so, for the first reason.
                 BlindChange::Began { location, at, code } => tx.execute(
@@ -145,7 +131,7 @@ impl SystemStore for Handle {
     }
 
     fn accepted_config(&self) -> BoxFuture<'_, Result<Option<AcceptedConfig>>> {
-        self.read(|connection| {
+        self.0.read(Limit::None, |connection| {
             one(connection, "SELECT text, hash, accepted_at FROM config", [], |row| {
                 Ok(AcceptedConfig {
                     text: row.get(0)?,
@@ -157,14 +143,14 @@ impl SystemStore for Handle {
     }
 
     fn changes_after(&self, seq: i64, limit: usize) -> BoxFuture<'_, Result<Vec<ChangeRecord>>> {
-        self.read(move |connection| {
+        self.0.read(Limit::None, move |connection| {
             let sql = "SELECT seq, account_id, kind, id, op FROM change WHERE seq > ?1 ORDER BY seq LIMIT ?2";
             rows(connection, sql, params![seq, limit as i64], change)
         })
     }
 
     fn last_commit(&self) -> BoxFuture<'_, Result<Option<Timestamp>>> {
-        self.read(|connection| {
+        self.0.read(Limit::None, |connection| {
             let sql = "SELECT max(at) FROM (SELECT max(at) AS at FROM log
                        UNION ALL SELECT value FROM meta WHERE key = 'last_commit')";
             Ok(one(connection, sql, [], |row| row.get::<_, Option<i64>>(0))?.flatten().map(Timestamp))
@@ -189,10 +175,10 @@ impl SystemStore for Handle {
     }
 
     fn end_pauses(&self, at: Timestamp, limit: usize) -> BoxFuture<'_, Result<Vec<(AccountId, Applied)>>> {
-        self.write(move |tx| pause::end_pauses(tx, at, limit))
+        self.0.write(move |tx| pause::end_pauses(tx, at, limit))
     }
     fn next_pause_end(&self) -> BoxFuture<'_, Result<Option<Timestamp>>> {
-        self.read(pause::next_end)
+        self.0.read(Limit::None, pause::next_end)
     }
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {

@@ -11,7 +11,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use quaywatch_core::{AccountId, Timestamp, TokenId, UserId};
-use rusqlite::{Connection, Transaction};
 
 use super::Inner;
 use super::readers::Limit;
@@ -31,42 +30,28 @@ impl Handle {
     pub(super) const fn new(inner: Arc<Inner>) -> Self {
         Self(inner)
     }
-
-    fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
-    ) -> BoxFuture<'_, Result<T>> {
-        Box::pin(self.0.readers.read(Limit::FiveSeconds, read))
-    }
-
-    fn write<T: Send + 'static>(
-        &self,
-        write: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
-    ) -> BoxFuture<'_, Result<T>> {
-        Box::pin(self.0.writer.write(write))
-    }
 }
 
 impl PeopleStore for Handle {
     fn create_user(&self, new: NewUser, author: Author, at: Timestamp) -> BoxFuture<'_, Result<UserRecord>> {
-        self.write(move |tx| users::create_user(tx, &new, (at, &author)))
+        self.0.write(move |tx| users::create_user(tx, &new, (at, &author)))
     }
 
     fn users(&self) -> BoxFuture<'_, Result<Vec<UserRecord>>> {
-        self.read(users::users)
+        self.0.read(Limit::FiveSeconds, users::users)
     }
 
     fn count_users(&self) -> BoxFuture<'_, Result<u64>> {
-        self.read(users::count_users)
+        self.0.read(Limit::FiveSeconds, users::count_users)
     }
 
     fn user(&self, id: UserId) -> BoxFuture<'_, Result<Option<UserRecord>>> {
-        self.read(move |connection| users::user(connection, id))
+        self.0.read(Limit::FiveSeconds, move |connection| users::user(connection, id))
     }
 
     fn user_by_email<'a>(&'a self, email: &'a str) -> BoxFuture<'a, Result<Option<UserRecord>>> {
         let email = email.to_owned();
-        self.read(move |connection| users::user_by_email(connection, &email))
+        self.0.read(Limit::FiveSeconds, move |connection| users::user_by_email(connection, &email))
     }
 
     fn set_user_name(
@@ -76,7 +61,7 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        self.write(move |tx| users::set_user_name(tx, id, &name, (at, &author)))
+        self.0.write(move |tx| users::set_user_name(tx, id, &name, (at, &author)))
     }
 
     fn set_password(
@@ -86,11 +71,11 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        self.write(move |tx| users::set_password(tx, id, hash.as_deref(), (at, &author)))
+        self.0.write(move |tx| users::set_password(tx, id, hash.as_deref(), (at, &author)))
     }
 
     fn rehash_password(&self, id: UserId, known: String, hash: String) -> BoxFuture<'_, Result<()>> {
-        self.write(move |tx| users::rehash_password(tx, id, &known, &hash))
+        self.0.write(move |tx| users::rehash_password(tx, id, &known, &hash))
     }
 
     fn set_disabled(
@@ -100,7 +85,7 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        self.write(move |tx| users::set_disabled(tx, id, disabled, (at, &author)))
+        self.0.write(move |tx| users::set_disabled(tx, id, disabled, (at, &author)))
     }
 
     fn set_totp(
@@ -110,11 +95,11 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        self.write(move |tx| factors::set_totp(tx, id, factor.as_ref(), (at, &author)))
+        self.0.write(move |tx| factors::set_totp(tx, id, factor.as_ref(), (at, &author)))
     }
 
     fn advance_totp(&self, id: UserId, step: i64) -> BoxFuture<'_, Result<bool>> {
-        self.write(move |tx| factors::advance_totp(tx, id, step))
+        self.0.write(move |tx| factors::advance_totp(tx, id, step))
     }
 
     fn replace_recovery_codes(
@@ -124,23 +109,23 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        self.write(move |tx| factors::replace_recovery_codes(tx, id, &codes, (at, &author)))
+        self.0.write(move |tx| factors::replace_recovery_codes(tx, id, &codes, (at, &author)))
     }
 
     fn use_recovery_code(&self, id: UserId, code: SecretHash, at: Timestamp) -> BoxFuture<'_, Result<bool>> {
-        self.write(move |tx| factors::use_recovery_code(tx, id, code, at))
+        self.0.write(move |tx| factors::use_recovery_code(tx, id, code, at))
     }
 
     fn unused_recovery_codes(&self, id: UserId) -> BoxFuture<'_, Result<u64>> {
-        self.read(move |connection| factors::unused_recovery_codes(connection, id))
+        self.0.read(Limit::FiveSeconds, move |connection| factors::unused_recovery_codes(connection, id))
     }
 
     fn passkeys(&self, user: UserId) -> BoxFuture<'_, Result<Vec<PasskeyRecord>>> {
-        self.read(move |connection| factors::passkeys(connection, user))
+        self.0.read(Limit::FiveSeconds, move |connection| factors::passkeys(connection, user))
     }
 
     fn passkey(&self, credential_id: Vec<u8>) -> BoxFuture<'_, Result<Option<PasskeyRecord>>> {
-        self.read(move |connection| factors::passkey(connection, &credential_id))
+        self.0.read(Limit::FiveSeconds, move |connection| factors::passkey(connection, &credential_id))
     }
 
     fn add_passkey(
@@ -150,7 +135,7 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<PasskeyRecord>> {
-        self.write(move |tx| factors::add_passkey(tx, user, &new, (at, &author)))
+        self.0.write(move |tx| factors::add_passkey(tx, user, &new, (at, &author)))
     }
 
     fn touch_passkey(
@@ -160,7 +145,7 @@ impl PeopleStore for Handle {
         counter: u32,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<bool>> {
-        self.write(move |tx| factors::touch_passkey(tx, id, &credential, counter, at))
+        self.0.write(move |tx| factors::touch_passkey(tx, id, &credential, counter, at))
     }
 
     fn remove_passkey(
@@ -170,7 +155,7 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        self.write(move |tx| factors::remove_passkey(tx, user, id, (at, &author)))
+        self.0.write(move |tx| factors::remove_passkey(tx, user, id, (at, &author)))
     }
 
     fn external_identity<'a>(
@@ -180,11 +165,13 @@ impl PeopleStore for Handle {
     ) -> BoxFuture<'a, Result<Option<ExternalIdentity>>> {
         let issuer = issuer.to_owned();
         let subject = subject.to_owned();
-        self.read(move |connection| factors::external_identity(connection, &issuer, &subject))
+        self.0.read(Limit::FiveSeconds, move |connection| {
+            factors::external_identity(connection, &issuer, &subject)
+        })
     }
 
     fn external_identities(&self, user: UserId) -> BoxFuture<'_, Result<Vec<ExternalIdentity>>> {
-        self.read(move |connection| factors::external_identities(connection, user))
+        self.0.read(Limit::FiveSeconds, move |connection| factors::external_identities(connection, user))
     }
 
     fn link_identity(
@@ -193,7 +180,7 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        self.write(move |tx| factors::link_identity(tx, &identity, (at, &author)))
+        self.0.write(move |tx| factors::link_identity(tx, &identity, (at, &author)))
     }
 
     fn unlink_identity(
@@ -203,23 +190,23 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        self.write(move |tx| factors::unlink_identity(tx, user, &issuer, (at, &author)))
+        self.0.write(move |tx| factors::unlink_identity(tx, user, &issuer, (at, &author)))
     }
 
     fn memberships(&self, user: UserId) -> BoxFuture<'_, Result<Vec<Membership>>> {
-        self.read(move |connection| members::memberships(connection, user))
+        self.0.read(Limit::FiveSeconds, move |connection| members::memberships(connection, user))
     }
 
     fn create_session(&self, new: NewSession, author: Author) -> BoxFuture<'_, Result<SessionRecord>> {
-        self.write(move |tx| sessions::create_session(tx, &new, &author))
+        self.0.write(move |tx| sessions::create_session(tx, &new, &author))
     }
 
     fn session(&self, hash: SecretHash) -> BoxFuture<'_, Result<Option<SessionRecord>>> {
-        self.read(move |connection| sessions::session(connection, hash))
+        self.0.read(Limit::FiveSeconds, move |connection| sessions::session(connection, hash))
     }
 
     fn sessions(&self, user: UserId) -> BoxFuture<'_, Result<Vec<SessionRecord>>> {
-        self.read(move |connection| sessions::sessions(connection, user))
+        self.0.read(Limit::FiveSeconds, move |connection| sessions::sessions(connection, user))
     }
 
     fn touch_session(
@@ -228,27 +215,27 @@ impl PeopleStore for Handle {
         address: Option<IpAddr>,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        self.write(move |tx| sessions::touch_session(tx, hash, address, at))
+        self.0.write(move |tx| sessions::touch_session(tx, hash, address, at))
     }
 
     fn move_session(&self, hash: SecretHash, account: AccountId) -> BoxFuture<'_, Result<()>> {
-        self.write(move |tx| sessions::move_session(tx, hash, account))
+        self.0.write(move |tx| sessions::move_session(tx, hash, account))
     }
 
     fn end_session(&self, hash: SecretHash) -> BoxFuture<'_, Result<bool>> {
-        self.write(move |tx| sessions::end_session(tx, hash))
+        self.0.write(move |tx| sessions::end_session(tx, hash))
     }
 
     fn end_sessions(&self, user: UserId, but: Option<SecretHash>) -> BoxFuture<'_, Result<u64>> {
-        self.write(move |tx| sessions::end_sessions(tx, user, but))
+        self.0.write(move |tx| sessions::end_sessions(tx, user, but))
     }
 
     fn token(&self, hash: SecretHash) -> BoxFuture<'_, Result<Option<TokenRecord>>> {
-        self.read(move |connection| tokens::token(connection, hash))
+        self.0.read(Limit::FiveSeconds, move |connection| tokens::token(connection, hash))
     }
 
     fn touch_token(&self, id: TokenId, address: Option<IpAddr>, at: Timestamp) -> BoxFuture<'_, Result<()>> {
-        self.write(move |tx| tokens::touch_token(tx, id, address, at))
+        self.0.write(move |tx| tokens::touch_token(tx, id, address, at))
     }
 
     fn put_setup_key(
@@ -257,11 +244,11 @@ impl PeopleStore for Handle {
         expires_at: Timestamp,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        self.write(move |tx| doors::put_setup_key(tx, hash, expires_at, at))
+        self.0.write(move |tx| doors::put_setup_key(tx, hash, expires_at, at))
     }
 
     fn setup_key_opens(&self, hash: SecretHash, at: Timestamp) -> BoxFuture<'_, Result<bool>> {
-        self.read(move |connection| doors::setup_key_opens(connection, hash, at))
+        self.0.read(Limit::FiveSeconds, move |connection| doors::setup_key_opens(connection, hash, at))
     }
 
     fn set_up(
@@ -271,7 +258,7 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<UserRecord>> {
-        self.write(move |tx| doors::set_up(tx, hash, &first, (at, &author)))
+        self.0.write(move |tx| doors::set_up(tx, hash, &first, (at, &author)))
     }
 
     fn invite_to_own_account(
@@ -281,11 +268,11 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<InvitationRecord>> {
-        self.write(move |tx| doors::invite_to_own_account(tx, account, &invitation, (at, &author)))
+        self.0.write(move |tx| doors::invite_to_own_account(tx, account, &invitation, (at, &author)))
     }
 
     fn own_account_invitations(&self) -> BoxFuture<'_, Result<Vec<InvitationRecord>>> {
-        self.read(doors::own_account_invitations)
+        self.0.read(Limit::FiveSeconds, doors::own_account_invitations)
     }
 
     fn revoke_own_account_invitation(
@@ -295,11 +282,11 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        self.write(move |tx| doors::revoke_own_account_invitation(tx, account, id, (at, &author)))
+        self.0.write(move |tx| doors::revoke_own_account_invitation(tx, account, id, (at, &author)))
     }
 
     fn invitation(&self, hash: SecretHash) -> BoxFuture<'_, Result<Option<InvitationRecord>>> {
-        self.read(move |connection| doors::invitation(connection, hash))
+        self.0.read(Limit::FiveSeconds, move |connection| doors::invitation(connection, hash))
     }
 
     fn accept_invitation(
@@ -310,7 +297,8 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<AccountRecord>> {
-        self.write(move |tx| doors::accept_invitation(tx, hash, user, own_account.as_deref(), (at, &author)))
+        self.0
+            .write(move |tx| doors::accept_invitation(tx, hash, user, own_account.as_deref(), (at, &author)))
     }
 
     fn join_by_invitation(
@@ -321,6 +309,7 @@ impl PeopleStore for Handle {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<(UserRecord, AccountRecord)>> {
-        self.write(move |tx| doors::join_by_invitation(tx, hash, &new, own_account.as_deref(), (at, &author)))
+        self.0
+            .write(move |tx| doors::join_by_invitation(tx, hash, &new, own_account.as_deref(), (at, &author)))
     }
 }

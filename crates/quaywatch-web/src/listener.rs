@@ -14,15 +14,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::http::header::{CONNECTION, RETRY_AFTER};
-use axum::http::{HeaderValue, Response, StatusCode};
-use axum::{Extension, Router};
+use axum::http::{HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use seats::network_of;
@@ -55,6 +56,10 @@ impl Default for Limits {
     }
 }
 
+/// Connections that the kernel has made and nobody has accepted yet. Beyond, it answers no SYN, and an honest client
+/// among a crowd tries again only after a second (RFC 6298); the kernel's own limit is 4,096 (`net.core.somaxconn`).
+const BACKLOG: u32 = 1_024;
+
 /// Largest head of a request, all headers together.
 const MAX_HEAD: usize = 32 << 10;
 
@@ -85,8 +90,9 @@ impl Listener {
     ///
     /// # Errors
     /// Where the address is in use, not of this machine, or a port below 1024 without the right to it.
+    #[expect(clippy::unused_async, reason = "it must be called inside the runtime that serves")]
     pub async fn bind(address: SocketAddr, limits: Limits) -> io::Result<Self> {
-        let socket = TcpListener::bind(address).await.map_err(|e| {
+        let socket = listen(address).map_err(|e| {
             let remedy = remedy(e.kind());
             io::Error::new(e.kind(), format!("cannot listen on {address}: {e} ({remedy})"))
         })?;
@@ -105,6 +111,8 @@ impl Listener {
     pub async fn serve(self, router: Router, stop: CancellationToken) {
         let seats = Seats::new(self.limits.connections, self.limits.connections_per_peer);
         let graceful = GracefulShutdown::new();
+        // One for all connections: a layer around a router makes every route of it anew.
+        let service = TowerToHyperService::new(router);
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
@@ -124,11 +132,11 @@ impl Listener {
                 continue;
             }
             let turned_away = taken.seat.is_turned_away();
-            let router = router.clone().layer(Extension(Peer(peer.ip().to_canonical())));
-            let service = Arc::new(TowerToHyperService::new(router));
-            let asked = Arc::clone(&taken);
-            let service = service_fn(move |request| {
-                let (service, asking) = (Arc::clone(&service), asked.asks());
+            let from = Peer(peer.ip().to_canonical());
+            let (service, asked) = (service.clone(), Arc::clone(&taken));
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(from);
+                let (service, asking) = (service.clone(), asked.asks());
                 async move {
                     let response = if turned_away { no_seat() } else { service.call(request).await? };
                     Ok::<_, Infallible>(response.map(|body| asking.answer(body)))
@@ -155,6 +163,15 @@ impl Listener {
             tracing::info!("some connections were still open at shutdown and are cut");
         }
     }
+}
+
+/// A port is taken over from a server that has just ended, as programs that serve do.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Marks a connection whose answer is not taken. Never ends.
@@ -203,7 +220,6 @@ fn prepare(stream: &TcpStream, limits: Limits) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpSocket;
     use tokio::task::JoinHandle;
 
     use super::*;

@@ -4,6 +4,7 @@
 mod arguments;
 mod client;
 mod command;
+mod front;
 mod logging;
 mod memory;
 mod panics;

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use quaywatch_api::Api;
@@ -13,16 +14,19 @@ use quaywatch_app::server::{self, Options, Server};
 use quaywatch_core::Clock;
 use quaywatch_net::SystemClock;
 use quaywatch_web::{Gate, Limits, Listener, Rates, Settings, Trust};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{LogFormat, Serve};
-use crate::{logging, memory, panics, terminal};
+use crate::{front, logging, memory, panics, terminal};
 
-/// Worker threads of tokio: lookups, dialogues, delivery and the listener need little; the cores belong to the checks.
+/// Worker threads of tokio for lookups, dialogues and delivery; clients have a runtime of their own ([`front`]).
 const WORKERS: usize = 2;
 /// How often memory that is free is given back.
-const GIVE_BACK: std::time::Duration = std::time::Duration::from_secs(30);
+const GIVE_BACK: Duration = Duration::from_secs(30);
+/// For what still runs once all is over.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(arguments: Serve) -> ExitCode {
     let (level, format) = arguments.config.as_deref().map_or((None, None), server::logging_of);
@@ -38,15 +42,20 @@ pub(crate) fn run(arguments: Serve) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return terminal::fail(&format!("cannot start: {error}")),
     };
-    let served = runtime.block_on(serve(arguments));
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    let front = match front::start() {
+        Ok(front) => front,
+        Err(error) => return terminal::fail(&format!("cannot start: {error}")),
+    };
+    let served = runtime.block_on(serve(arguments, front.handle()));
+    front.shutdown_timeout(LAST_MOMENT);
+    runtime.shutdown_timeout(LAST_MOMENT);
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => terminal::fail(&error),
     }
 }
 
-async fn serve(arguments: Serve) -> Result<(), String> {
+async fn serve(arguments: Serve, clients: &Handle) -> Result<(), String> {
     let mut signals = Signals::listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
     let options = Options {
         config: arguments.config,
@@ -54,17 +63,20 @@ async fn serve(arguments: Serve) -> Result<(), String> {
         listen: arguments.listen,
         probe_threads: arguments.probe_threads.map(usize::from),
     };
-    let bind =
-        async |address| Listener::bind(address, Limits::default()).await.map_err(|error| error.to_string());
+    let bind = async |address| {
+        // Bound where it is served: a socket belongs to the runtime that made it.
+        let bound = clients.spawn(Listener::bind(address, Limits::default())).await;
+        bound.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    };
     let (server, listener) = Server::start(options, bind).await.map_err(|error| error.to_string())?;
     let address = listener.address().ok();
     if let Some(address) = address {
         tracing::info!(%address, "listening: /api/v1, /api/docs, /metrics, /healthz, /readyz");
     }
     let stop = CancellationToken::new();
-    let router = quaywatch_web::router(server.observatory()).merge(front(&server, &stop));
+    let router = quaywatch_web::router(server.observatory()).merge(gated(&server, &stop));
     invite_the_first(&server, address).await;
-    let served = tokio::spawn(listener.serve(router, stop.clone()));
+    let served = clients.spawn(listener.serve(router, stop.clone()));
 
     let server = Arc::new(server);
     let watching = tokio::spawn({
@@ -98,7 +110,7 @@ async fn serve(arguments: Serve) -> Result<(), String> {
 }
 
 /// What people and programs meet, with the gate around it.
-fn front(server: &Server, stop: &CancellationToken) -> Router {
+fn gated(server: &Server, stop: &CancellationToken) -> Router {
     let (operations, identity) = (server.operations(), server.identity());
     let front = operations.front();
     let trusted = operations.clone();

@@ -3,7 +3,7 @@
 //! Our own forty lines instead of a crate: the crate knows no lock, accepts two files of one number, and lags behind
 //! the driver.
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::error::engine;
 use super::listed;
@@ -24,18 +24,24 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
         return Ok(());
     }
     let tx = connection.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(engine)?;
-    let from = found(&tx)?;
-    let missing = MIGRATIONS.get(from as usize..).ok_or_else(|| newer(from))?;
-    for migration in missing {
-        tx.execute_batch(migration).map_err(engine)?;
-    }
+    let from = lift(&tx, VERSION)?;
     // What is made from other tables is made by what this version knows, whichever version the data came from.
     listed::rebuild(&tx)?;
-    tx.pragma_update(None, "application_id", APPLICATION_ID).map_err(engine)?;
-    tx.pragma_update(None, "user_version", VERSION).map_err(engine)?;
     tx.commit().map_err(engine)?;
     tracing::info!(from, to = VERSION, "the store has a new schema");
     Ok(())
+}
+
+/// Runs the migrations that are missing up to version `to`; the version before.
+pub(super) fn lift(tx: &Transaction<'_>, to: u32) -> Result<u32> {
+    let from = found(tx)?;
+    let missing = MIGRATIONS.get(from as usize..to as usize).ok_or_else(|| newer(from))?;
+    for migration in missing {
+        tx.execute_batch(migration).map_err(engine)?;
+    }
+    tx.pragma_update(None, "application_id", APPLICATION_ID).map_err(engine)?;
+    tx.pragma_update(None, "user_version", to).map_err(engine)?;
+    Ok(from)
 }
 
 /// Refuses any schema but [`VERSION`].

@@ -7,6 +7,8 @@
 mod account;
 mod apply;
 mod audit;
+#[cfg(test)]
+mod beside_tests;
 mod blocks;
 mod connection;
 mod convert;
@@ -19,6 +21,8 @@ mod incidents;
 mod listed;
 mod listing;
 mod migrate;
+#[cfg(test)]
+mod migrate_tests;
 mod page;
 mod pause;
 mod people;

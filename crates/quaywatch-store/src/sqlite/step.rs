@@ -155,8 +155,6 @@ fn write_incidents(tx: &Transaction<'_>, incidents: &[IncidentRecord]) -> Result
                 ":judge_version": incident.judge_version,
                 ":acknowledged_at": incident.acknowledged.as_ref().map(|said| said.at.0),
                 ":acknowledged_by": incident.acknowledged.as_ref().map(|said| &said.by),
-                ":acknowledged_at": incident.acknowledged.as_ref().map(|known| known.at.0),
-                ":acknowledged_by": incident.acknowledged.as_ref().map(|known| known.by.as_str()),
             })
             .map_err(engine)?;
     }

@@ -43,19 +43,19 @@ fn options() -> Options {
     Options { ballast_bytes: 0, ..Options::default() }
 }
 
-fn serve(path: &Path) -> Arc<SqliteStore> {
+pub(super) fn serve(path: &Path) -> Arc<SqliteStore> {
     SqliteStore::open_serving_with(path, clock(), options()).expect("opens")
 }
 
-fn beside(path: &Path) -> crate::Result<Arc<SqliteStore>> {
+pub(super) fn beside(path: &Path) -> crate::Result<Arc<SqliteStore>> {
     SqliteStore::open_beside(path, clock())
 }
 
-fn place() -> tempfile::TempDir {
+pub(super) fn place() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
 }
 
-fn database(place: &Path) -> Connection {
+pub(super) fn database(place: &Path) -> Connection {
     Connection::open(place.join("quaywatch.db")).expect("opens")
 }
 

@@ -4,6 +4,7 @@
 //! asks. Names that the blackbox exporter has are kept (`probe_success`, `probe_duration_seconds`); everything else
 //! has the prefix `quaywatch_`.
 
+mod changes;
 mod engine;
 mod monitors;
 mod net;
@@ -11,6 +12,7 @@ mod ready;
 mod runner;
 mod store;
 
+pub use changes::ChangesSource;
 pub use engine::EngineSource;
 pub use monitors::Monitors;
 pub use net::{BulkSource, ResolverSource};

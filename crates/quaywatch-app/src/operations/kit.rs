@@ -145,8 +145,13 @@ impl Drop for Watching {
 impl Kit {
     /// Starts an engine that follows what operations change. Nothing is delivered.
     pub(crate) async fn watch(&self) -> Watching {
+        self.watch_by(self.store.clone()).await
+    }
+
+    /// The same, where the engine sees the store as `store` shows it.
+    pub(crate) async fn watch_by(&self, store: Arc<dyn Store>) -> Watching {
         let server = ServerWords { name: "watch-1".into(), version: "0".into() };
-        let (store, clock): (Arc<dyn Store>, Arc<dyn Clock>) = (self.store.clone(), self.clock.clone());
+        let clock: Arc<dyn Clock> = self.clock.clone();
         let channels = Arc::new(|_: &ChannelRecord| Err("nothing is delivered here".to_owned()));
         let mut sink = None;
         let engine = Engine::start(EngineConfig::new(server, 7), Parts { store, clock, channels }, |to| {

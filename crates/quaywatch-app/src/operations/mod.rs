@@ -38,9 +38,12 @@ mod advice;
 pub mod apply;
 #[cfg(test)]
 mod apply_tests;
+mod arrears;
 pub mod bin;
 pub mod bulk;
 pub(crate) mod changes;
+#[cfg(test)]
+mod changes_tests;
 mod edits;
 pub mod export;
 pub mod groups;

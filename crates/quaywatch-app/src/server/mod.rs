@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config, LogFormat, Look};
 use crate::identity::{self, Identity};
-use crate::observe::{ConfigState, EngineSource, Observatory, RunnerSource, StoreSource};
+use crate::observe::{ChangesSource, ConfigState, EngineSource, Observatory, RunnerSource, StoreSource};
 use crate::operations::Operations;
 use crate::operations::changes::Turn;
 use crate::operations::sealed::Vault;
@@ -146,11 +146,14 @@ impl Server {
         server.operations.attach_net(parts.net());
         server.identity.attach_client(parts.client());
         server.observatory.add(Arc::new(EngineSource(parts.engine_stats())));
+        server.observatory.add(Arc::new(ChangesSource(server.operations())));
         server.observatory.add(Arc::new(RunnerSource(parts.runner_stats())));
         parts.observe(&server.observatory, &choice.config);
         let operations = server.operations();
         parts.look_after(tokio::spawn(async move { operations.end_pauses().await }));
         *server.parts.lock().await = Some(parts);
+        let changes = Arc::clone(&server.operations.changes);
+        parts.look_after(tokio::spawn(async move { changes.make_good().await }));
         server.settle(choice);
         tracing::info!(data_dir = %data_dir.display(), "watching");
         Ok((server, listener))
@@ -213,7 +216,7 @@ impl Server {
             self.identity.attach_client(parts.client());
         }
         self.identity.replace_settings(identity::Settings::of(config));
-        turn.follow(applied).await?;
+        turn.follow(AccountId::DEFAULT, applied).await;
         drop(turn);
         if let Some(parts) = parts.as_ref() {
             parts.refresh(config, &self.store).await?;

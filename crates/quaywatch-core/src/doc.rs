@@ -23,6 +23,14 @@ pub struct Span {
     pub end: u32,
 }
 
+impl Span {
+    /// Whether there is a text with lines: a file. What a program sends has none, and is told so in other words.
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        self.line > 0
+    }
+}
+
 /// A value with its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node<'a> {
@@ -223,6 +231,17 @@ impl<'p> Path<'p> {
     pub const fn index(&'p self, index: usize) -> Self {
         Self::Index(self, index)
     }
+
+    /// As a JSON pointer (RFC 6901): `/monitors/3/port`. Unlike the path that people read it names one place, whatever
+    /// stands in its keys.
+    #[must_use]
+    pub fn pointer(&self) -> String {
+        match self {
+            Self::Root => String::new(),
+            Self::Key(parent, key) => parent.pointer() + "/" + &key.replace('~', "~0").replace('/', "~1"),
+            Self::Index(parent, index) => format!("{}/{index}", parent.pointer()),
+        }
+    }
 }
 
 /// `monitors[3].port`
@@ -251,8 +270,10 @@ pub enum Level {
 pub struct Problem {
     /// Whether the document is refused for it.
     pub level: Level,
-    /// Which value: `monitors[3].port`.
+    /// Which value, for people: `monitors[3].port`.
     pub path: String,
+    /// Which value, for programs: `/monitors/3/port` (RFC 6901).
+    pub pointer: String,
     /// Where it is written; all zero where that is not known.
     pub span: Span,
     /// A stable word for the kind of problem: `unknown_key`, `out_of_range`, …
@@ -265,7 +286,7 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.span.line > 0 {
+        if self.span.is_known() {
             write!(f, "{}:{}: ", self.span.line, self.span.column)?;
         }
         // A message names its field; the path adds something only where it says which of several.
@@ -338,7 +359,8 @@ impl Problems {
         message: String,
         remedy: String,
     ) {
-        self.list.push(Problem { level, path: path.to_string(), span, code, message, remedy });
+        let (path, pointer) = (path.to_string(), path.pointer());
+        self.list.push(Problem { level, path, pointer, span, code, message, remedy });
     }
 
     /// How many errors there are, also those beyond what is kept.
@@ -424,7 +446,7 @@ pub fn pairs<'n, 'a>(
             None => unique.push(pair),
             Some(span) => {
                 let place =
-                    if span.line > 0 { format!(" (first in line {})", span.line) } else { String::new() };
+                    if span.is_known() { format!(" (first in line {})", span.line) } else { String::new() };
                 problems.error(
                     &path.key(key),
                     pair.0.span,

@@ -140,6 +140,18 @@ impl Problem {
         self
     }
 
+    /// Of a request without a body: what is wrong are parameters of its query.
+    #[must_use]
+    pub fn of_parameters(mut self) -> Self {
+        for error in &mut self.0.errors {
+            if let Place::Pointer(pointer) = &error.place {
+                let name = pointer.split('/').nth(1).unwrap_or_default();
+                error.place = Place::Parameter(name.replace("~1", "/").replace("~0", "~"));
+            }
+        }
+        self
+    }
+
     /// Its status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -257,23 +269,12 @@ pub fn field_errors(problems: &Problems, prefix: &str) -> Vec<FieldError> {
         .into_iter()
         .filter(|problem| problem.level == doc::Level::Error)
         .map(|problem| FieldError {
-            place: Place::Pointer(format!("{prefix}{}", pointer(&problem.path))),
+            place: Place::Pointer(format!("{prefix}{}", problem.pointer)),
             code: problem.code.to_owned(),
             message: problem.message.clone(),
             suggestion: (!problem.remedy.is_empty()).then(|| problem.remedy.clone()),
         })
         .collect()
-}
-
-/// `monitors[3].port` as a JSON pointer.
-#[must_use]
-pub fn pointer(path: &str) -> String {
-    let mut pointer = String::with_capacity(path.len() + 1);
-    for part in path.split(['.', '[']).filter(|part| !part.is_empty()) {
-        pointer.push('/');
-        pointer.push_str(&part.trim_end_matches(']').replace('~', "~0").replace('/', "~1"));
-    }
-    pointer
 }
 
 impl fmt::Display for Problem {
@@ -306,10 +307,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_become_pointers() {
-        assert_eq!(pointer("monitors[3].port"), "/monitors/3/port");
-        assert_eq!(pointer("tags.a/b~c"), "/tags/a~1b~0c");
-        assert_eq!(pointer(""), "");
+    fn a_pointer_names_one_place_whatever_stands_in_its_keys() {
+        let mut problems = Problems::new();
+        let (root, index) = (doc::Path::Root, doc::Path::Root.key("monitors"));
+        let headers = root.key("headers");
+        for path in
+            [index.index(3).key("port"), headers.key("X.Y"), headers.key("a[0]"), headers.key("a/b~c")]
+        {
+            problems.error(&path, doc::Span::default(), "wrong", "wrong", "");
+        }
+        problems.error(&root, doc::Span::default(), "wrong", "wrong", "");
+        let places: Vec<Place> =
+            field_errors(&problems, "/it").into_iter().map(|error| error.place).collect();
+        let expected =
+            ["/it/monitors/3/port", "/it/headers/X.Y", "/it/headers/a[0]", "/it/headers/a~1b~0c", "/it"];
+        assert_eq!(places, expected.map(|pointer| Place::Pointer(pointer.to_owned())));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use quaywatch_core::doc::Problem as Finding;
 use quaywatch_core::spec::{self, Kind, escape};
 use quaywatch_core::{IncidentId, MonitorId};
 use quaywatch_store::records::Owner;
-use quaywatch_web::problem::{Problem, pointer};
+use quaywatch_web::problem::Problem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -254,7 +254,7 @@ pub(crate) fn warnings(findings: &[Finding]) -> Vec<Warning> {
     findings
         .iter()
         .map(|finding| Warning {
-            pointer: pointer(&finding.path),
+            pointer: finding.pointer.clone(),
             line: (finding.span.line > 0).then_some(finding.span.line),
             code: finding.code,
             message: finding.message.clone(),

@@ -127,7 +127,11 @@ struct Parts {
 
 fn parts(node: &Node<'_>, path: &Path<'_>, written: Written<'_>, problems: &mut Problems) -> Option<Parts> {
     let before = problems.errors();
-    let entries = pairs(node, path, "write `- name: ops` with `type:` below it", problems)?;
+    let form = match written {
+        Written::Elsewhere(_) => "write `- name: ops` with `type:` below it",
+        Written::Here => "send an object with `name` and `type`",
+    };
+    let entries = pairs(node, path, form, problems)?;
     let at = |wanted: &str| {
         let (key, node) = entries.iter().copied().find(|(key, _)| key.text == wanted)?;
         Some(At { node, path: path.key(&key.text), key: &key.text })
@@ -294,12 +298,12 @@ fn text(
         return at.scalar().map(|(text, _)| (text.to_owned(), value));
     }
     let Value::Scalar(text, _) = &at.node.value else {
-        at.wrong_type(problems, "a text", format!("write `{}: …` in one line", at.key));
+        at.wrong_type(problems, "a text", at.one_text());
         return None;
     };
     let text = text.trim();
     if text.is_empty() {
-        at.error(problems, "empty", format!("`{}` is empty", at.key), "write a value or remove the line");
+        at.error(problems, "empty", format!("`{}` is empty", at.key), "write a value or leave it out");
         return None;
     }
     if !is_reference(text) {

@@ -233,6 +233,7 @@ pub(super) fn warning(
     Problem {
         level: Level::Warning,
         path: field.to_owned(),
+        pointer: Path::Root.key(field).pointer(),
         span: Span::default(),
         code,
         message: message.into(),

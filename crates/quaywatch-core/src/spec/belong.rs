@@ -13,7 +13,7 @@ pub(super) fn locations(at: &At<'_, '_>, cx: &Context<'_>, problems: &mut Proble
             problems,
             "empty",
             "`locations` is empty",
-            "name at least one, or remove the line for `[local]`",
+            "name at least one, or leave it out for `[local]`",
         );
         return None;
     }
@@ -22,8 +22,14 @@ pub(super) fn locations(at: &At<'_, '_>, cx: &Context<'_>, problems: &mut Proble
     let mut fine = true;
     for (name, span) in &names {
         if !known.contains(&name.as_str()) {
-            let message = format!("location {} is not declared", quote(name));
-            undeclared(&at.path, *span, message, name, &known, "top-level `locations:`", problems);
+            let message = if span.is_known() {
+                format!("location {} is not declared", quote(name))
+            } else {
+                format!("there is no location {}", quote(name))
+            };
+            let remedy =
+                if span.is_known() { "declare it under top-level `locations:`" } else { "name another" };
+            undeclared(&at.path, *span, message, (name, &known), remedy, problems);
             fine = false;
         }
     }
@@ -37,21 +43,22 @@ pub(super) fn channels(at: &At<'_, '_>, cx: &Context<'_>, problems: &mut Problem
         if !cx.channels.contains(name) {
             let known: Vec<&str> = cx.channels.iter().map(String::as_str).collect();
             let message = format!("channel {} does not exist", quote(name));
-            undeclared(&at.path, *span, message, name, &known, "top-level `channels:`", problems);
+            let remedy =
+                if span.is_known() { "declare it under top-level `channels:`" } else { "make it first" };
+            undeclared(&at.path, *span, message, (name, &known), remedy, problems);
             fine = false;
         }
     }
     fine.then(|| names.into_iter().map(|(name, _)| name).collect())
 }
 
-/// A name that nothing was declared under: lists those that exist.
+/// A name that nothing has: lists those that exist.
 fn undeclared(
     path: &Path<'_>,
     span: Span,
     message: String,
-    name: &str,
-    known: &[&str],
-    place: &str,
+    (name, known): (&str, &[&str]),
+    remedy: &str,
     problems: &mut Problems,
 ) {
     const SHOWN: usize = 12;
@@ -65,7 +72,7 @@ fn undeclared(
         format!("known: {}", alternatives(&words, "and"))
     };
     let remedy = doc::closest(name, known.iter().copied()).map_or_else(
-        || format!("declare it under {place} ({existing})"),
+        || format!("{remedy} ({existing})"),
         |meant| format!("did you mean `{meant}`? ({existing})"),
     );
     problems.error(path, span, "undeclared", message, remedy);

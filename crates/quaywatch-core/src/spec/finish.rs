@@ -250,7 +250,7 @@ impl Laid<'_, '_> {
                     "`retry_interval` is {}, longer than the `check_interval` of {interval}",
                     super::duration::Human(retry.value)
                 );
-                let remedy = format!("write at most {interval}, or remove the line");
+                let remedy = format!("write at most {interval}, or leave it out");
                 self.error("retry_interval", span, "contradiction", &message, &remedy);
             }
         }
@@ -292,7 +292,7 @@ impl Laid<'_, '_> {
                         span,
                         "contradiction",
                         &message,
-                        "remove the line, or write `handshake: full`",
+                        "leave it out, or write `handshake: full`",
                     );
                 }
                 (Handshake::HalfOpen, Handshake::Full, None) => {}
@@ -323,7 +323,7 @@ impl Laid<'_, '_> {
                     span,
                     "contradiction",
                     &message,
-                    "remove the line: an address has its family",
+                    "leave it out: an address has its family",
                 );
                 family.value
             }
@@ -358,7 +358,7 @@ impl Laid<'_, '_> {
         } else if tcp.handshake == Handshake::HalfOpen {
             Some((
                 "`settle` looks at a completed connection, and `half_open` completes none",
-                "add `handshake: full`, or remove the line",
+                "add `handshake: full`, or leave it out",
             ))
         } else if settle.value >= timeout {
             Some((

@@ -235,9 +235,7 @@ fn not_a_name(text: &str) -> HostError {
 
 fn wrong_character(bad: char) -> HostError {
     let remedy = match bad {
-        '$' | '{' | '}' => {
-            "references such as `${NAME}` are read in `url`, `secret`, `token` and `headers` only; write the host itself"
-        }
+        '$' | '{' | '}' => "references such as `${NAME}` are not read here; write the host itself",
         '*' => "a pattern cannot be watched; write one name per monitor, or several in `hosts: […]`",
         _ => FORMS,
     };

@@ -108,7 +108,11 @@ impl Written {
         cx: &Context<'_>,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let form = "write `- name: …` with `host:` and `port:` below it";
+        let form = if node.span.is_known() {
+            "write `- name: …` with `host:` and `port:` below it"
+        } else {
+            "send an object with `name`, `host` and `port`"
+        };
         let mut written = Self::default();
         let mut seen: u64 = 0;
         for (key, value) in pairs(node, path, form, problems)? {
@@ -131,7 +135,7 @@ impl Written {
                     problems,
                     "empty",
                     format!("`{}` has no value", key.text),
-                    "write a value or remove the line",
+                    "write a value or leave it out",
                 );
             }
             written.set(name, &at, cx, problems);
@@ -231,7 +235,7 @@ fn unknown(key: &Key<'_>, value: &Node<'_>, path: &Path<'_>, problems: &mut Prob
     if FOREIGN.contains(&word) {
         if !value.is_null() {
             let message = format!("`{word}` means nothing for `monitor_type: tcp` and is passed over");
-            problems.warning(&path.key(word), key.span, "ignored", message, "remove the line");
+            problems.warning(&path.key(word), key.span, "ignored", message, "leave it out");
         }
         return;
     }
@@ -271,7 +275,7 @@ fn send(at: &At<'_, '_>, problems: &mut Problems) -> Option<Box<[u8]>> {
             None
         }
         Ok(bytes) if bytes.is_empty() => {
-            at.error(problems, "empty", "`send` is empty", "write the bytes to send or remove the line");
+            at.error(problems, "empty", "`send` is empty", "write the bytes to send or leave it out");
             None
         }
         Ok(bytes) if bytes.len() > 4_096 => {
@@ -293,7 +297,7 @@ fn expect(at: &At<'_, '_>, problems: &mut Problems) -> Option<Pattern> {
         return None;
     };
     if text.is_empty() {
-        at.error(problems, "empty", "`expect` is empty", "write a regular expression or remove the line");
+        at.error(problems, "empty", "`expect` is empty", "write a regular expression or leave it out");
         return None;
     }
     let pattern = Pattern(text.as_ref().into());

@@ -38,6 +38,16 @@ impl At<'_, '_> {
         self.error(problems, "wrong_type", message, remedy);
     }
 
+    /// What to write where one text is wanted.
+    #[must_use]
+    pub fn one_text(&self) -> String {
+        if self.node.span.is_known() {
+            format!("write `{}: …` in one line", self.key)
+        } else {
+            "send it as one text".to_owned()
+        }
+    }
+
     /// The text of a scalar and how it was written.
     #[must_use]
     pub fn scalar(&self) -> Option<(&str, Style)> {
@@ -61,7 +71,7 @@ impl At<'_, '_> {
     /// Text, trimmed, within a length.
     pub fn text(&self, problems: &mut Problems, longest: usize) -> Option<String> {
         let Some((text, _)) = self.scalar() else {
-            self.wrong_type(problems, "a text", format!("write `{}: …` in one line", self.key));
+            self.wrong_type(problems, "a text", self.one_text());
             return None;
         };
         let text = text.trim();
@@ -70,7 +80,7 @@ impl At<'_, '_> {
                 problems,
                 "empty",
                 format!("`{}` is empty", self.key),
-                "write a value or remove the line",
+                "write a value or leave it out",
             );
             return None;
         }

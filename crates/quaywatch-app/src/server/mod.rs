@@ -145,15 +145,15 @@ impl Server {
         server.operations.attach(parts.engine());
         server.operations.attach_net(parts.net());
         server.identity.attach_client(parts.client());
-        server.observatory.add(Arc::new(EngineSource(parts.engine_stats())));
         server.observatory.add(Arc::new(ChangesSource(server.operations())));
+        server.observatory.add(Arc::new(EngineSource(parts.engine_stats())));
         server.observatory.add(Arc::new(RunnerSource(parts.runner_stats())));
         parts.observe(&server.observatory, &choice.config);
         let operations = server.operations();
         parts.look_after(tokio::spawn(async move { operations.end_pauses().await }));
-        *server.parts.lock().await = Some(parts);
         let changes = Arc::clone(&server.operations.changes);
         parts.look_after(tokio::spawn(async move { changes.make_good().await }));
+        *server.parts.lock().await = Some(parts);
         server.settle(choice);
         tracing::info!(data_dir = %data_dir.display(), "watching");
         Ok((server, listener))

@@ -27,6 +27,8 @@ pub(crate) enum Message {
     Note(ChannelNote),
     /// Who hears of the server's own faults from now on.
     Operators(Vec<ChannelId>),
+    /// With what links begin from now on.
+    PublicUrl(Option<String>),
     /// Answered when everything that was judged before it is durable.
     Flush(oneshot::Sender<()>),
     Glimpse(MonitorId, oneshot::Sender<Option<Glimpse>>),
@@ -77,6 +79,9 @@ pub struct Surveyed {
     pub last: Option<ErrorCode>,
     /// The slot of that check.
     pub last_at: Option<Timestamp>,
+    /// How long it waited for its target's name, in microseconds, rounded up to tenths of a millisecond: 0 where an answer
+    /// of before was still valid, `None` where the target is an address.
+    pub dns_us: Option<u32>,
     /// Handshake time of the last good check, in microseconds.
     pub last_ok_us: Option<u32>,
     /// When that was.

@@ -65,6 +65,11 @@ fn describe(survey: &Survey, wanted: &Wanted, families: &mut Vec<Family>) {
         m.last_ok_us.map(|us| f64::from(us) / 1e6)
     }));
     families.push(family(
+        "probe_dns_lookup_time_seconds",
+        "Time that the last check waited for its target's name; 0 where an answer of before was still valid.",
+        |m| m.dns_us.map(|us| f64::from(us) / 1e6),
+    ));
+    families.push(family(
         "quaywatch_monitor_status",
         "0 pending, 1 up, 2 degraded, 3 down, 4 unknown, 5 blocked, 6 maintenance, 7 paused.",
         |m| Some(number(m.status)),
@@ -84,4 +89,38 @@ fn success(code: ErrorCode) -> f64 {
 
 fn number(status: Status) -> f64 {
     f64::from(status as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use quaywatch_core::{MonitorId, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn names_have_a_lookup_time_and_addresses_have_none() {
+        let of = |n: i64, target: &str, dns_us| Surveyed {
+            id: MonitorId(n),
+            name: format!("m{n}"),
+            target: target.into(),
+            status: Status::Up,
+            last: Some(ErrorCode::Ok),
+            last_at: Some(Timestamp(1)),
+            dns_us,
+            last_ok_us: Some(700),
+            last_ok_at: Some(Timestamp(1)),
+        };
+        let monitors = vec![of(1, "192.0.2.1:25", None), of(2, "mx.example.com:25", Some(1_300))];
+        let (survey, mut families) = (Survey { monitors, total: 5 }, Vec::new());
+        describe(&survey, &Wanted::default(), &mut families);
+        let samples = |name: &str| {
+            let family = families.iter().find(|family| family.name == name).expect("it is shown");
+            let shown = family.samples.iter().map(|sample| (sample.labels[0].1.as_str(), &sample.reading));
+            shown.collect::<Vec<_>>()
+        };
+        assert_eq!(samples("probe_dns_lookup_time_seconds"), [("m2", &Reading::Gauge(0.0013))]);
+        assert_eq!(samples("probe_duration_seconds").len(), 2);
+        let omitted = families.iter().find(|family| family.name == "quaywatch_monitor_series_omitted");
+        assert_eq!(omitted.map(|family| family.samples[0].reading.clone()), Some(Reading::Gauge(3.0)));
+    }
 }

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use quaywatch_core::job::Plans;
 use quaywatch_core::judge::{Command, Input, Policy};
+use quaywatch_core::spec::Host;
 use quaywatch_core::{CheckResult, ErrorCode, LocationId, MonitorId, ResultFlags, Timestamp, Verdict};
 use quaywatch_runner::Batch;
 use quaywatch_store::records::BlindChange;
@@ -155,6 +156,7 @@ impl Judging {
         }
         self.stats.judged.inc();
         entry.recent.push(result.code);
+        entry.dns_100us = u16::try_from(result.dns_us.div_ceil(100)).unwrap_or(u16::MAX);
         let before = entry.judge.status();
         let latency_us = result.latency_us.map(std::num::NonZeroU32::get);
         entry.judge.handle(
@@ -297,13 +299,16 @@ fn is_late(policy: &Policy, slot: Timestamp, now: Timestamp) -> bool {
 
 fn surveyed(entry: &Entry) -> Surveyed {
     let was_good = entry.last_ok_at > Timestamp(0);
+    let last = entry.recent.last();
+    let is_named = matches!(entry.card.host, Host::Name(_));
     Surveyed {
         id: entry.card.id,
         name: entry.card.name.to_string(),
         target: entry.card.host.with_port(entry.card.port),
         status: entry.judge.status(),
-        last: entry.recent.last(),
-        last_at: entry.recent.last().map(|_| entry.last_slot),
+        last,
+        last_at: last.map(|_| entry.last_slot),
+        dns_us: last.filter(|_| is_named).map(|_| u32::from(entry.dns_100us) * 100),
         last_ok_us: was_good.then_some(entry.last_ok_us),
         last_ok_at: was_good.then_some(entry.last_ok_at),
     }

@@ -1,7 +1,8 @@
 //! What people do while the engine runs, and changes that come in any order and from any account.
 
-use quaywatch_core::ChannelId;
 use quaywatch_core::judge::Status;
+use quaywatch_core::spec::{Host, Kind};
+use quaywatch_core::{ChannelId, CheckResult};
 use quaywatch_store::records::{IncidentRecord, MonitorRecord};
 
 use super::*;
@@ -132,6 +133,35 @@ async fn a_check_out_of_turn_is_asked_of_the_runner_once_a_second() {
 
     running.engine.reload(paused(&record, 9, true)).await.expect("followed");
     assert_eq!(running.engine.check_now(id).await, Err(NotNow::Paused));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_survey_says_how_long_the_last_check_waited_for_its_name() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut running = start(directory.path()).await;
+    let at_address = monitor(2, |spec| {
+        let Kind::Tcp(tcp) = &mut spec.kind;
+        tcp.host = Host::Ip([192, 0, 2, 1].into());
+    });
+    let MonitorRecord { key, name, spec, .. } = at_address;
+    let changes = vec![put_monitor(1, &[]), ResourceChange::PutMonitor { key, name, spec }];
+    let applied = running.apply(changes).await;
+    let ids: Vec<_> = applied.monitors.iter().map(|record| record.id).collect();
+    let waited = async |running: &Running| {
+        let survey = running.engine.surveyor().survey(Select::These(ids.clone())).await;
+        let seen = survey.expect("the engine runs").monitors;
+        seen.iter().map(|one| one.dns_us).collect::<Vec<_>>()
+    };
+    assert_eq!(waited(&running).await, [None, None], "no check yet");
+    for (dns_us, shown) in [(1_201, 1_300), (0, 0), (30_000_000, 6_553_500)] {
+        running.slot = Timestamp(running.slot.0 + 1_000_000);
+        let one = |id| CheckResult { dns_us, ..result(id, running.slot, ErrorCode::Ok) };
+        let results = ids.iter().copied().map(one).collect();
+        let batch = Batch { location: LocationId::LOCAL, at: running.slot, results, sight: Vec::new() };
+        running.sink.deliver(batch);
+        assert_eq!(waited(&running).await, [Some(shown), None], "the other is an address");
+    }
     running.stop().await;
 }
 

@@ -179,6 +179,11 @@ impl Engine {
         self.inbox.send(Message::Operators(channels));
     }
 
+    /// Where people reach this server from now on: the beginning of every link in a notice.
+    pub fn set_public_url(&self, url: Option<String>) {
+        self.inbox.send(Message::PublicUrl(url));
+    }
+
     /// Tells the operators that no name server answers since a moment, or did not until another one.
     pub fn tell_resolver(&self, since: Timestamp, until: Option<Timestamp>) {
         self.inbox.send(Message::Resolver(since, until));

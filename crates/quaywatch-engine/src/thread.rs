@@ -140,6 +140,7 @@ impl Worker {
             }
             Message::Note(note) => self.judging.channel_note(note),
             Message::Operators(channels) => self.judging.set_operators(channels),
+            Message::PublicUrl(url) => self.judging.set_public_url(url.as_deref()),
             Message::Flush(done) => self.wait_for(done),
             Message::Glimpse(id, answer) => {
                 let _ = answer.send(self.judging.glimpse(id));

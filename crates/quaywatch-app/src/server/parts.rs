@@ -101,6 +101,7 @@ impl Parts {
         // A secret may have changed where its reference did not.
         self.engine.refresh_channels(store.system().channels().await?);
         self.engine.set_operators(operators(config, store).await?);
+        self.engine.set_public_url(config.server.public_url.clone());
         Ok(())
     }
 

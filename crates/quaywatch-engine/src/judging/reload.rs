@@ -223,6 +223,11 @@ impl Judging {
         self.words.operators = channels;
     }
 
+    /// With what links begin from now on.
+    pub(crate) fn set_public_url(&mut self, url: Option<&str>) {
+        self.words.set_public_url(url);
+    }
+
     /// Those whom the configuration names, else every channel of the account that runs the server.
     pub(super) fn operators(&self) -> Vec<quaywatch_core::ChannelId> {
         if self.words.operators.is_empty() {

@@ -50,14 +50,21 @@ impl Happening {
 
 impl Words {
     pub(super) fn new(config: &EngineConfig) -> Self {
-        Self {
+        let mut words = Self {
             server: config.server.clone(),
-            public_url: config.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned()),
+            public_url: None,
             operators: config.operator_channels.clone(),
             locations: BTreeMap::from([(LocationId::LOCAL, "local".to_owned())]),
             accounts: BTreeMap::new(),
             channels: BTreeMap::new(),
-        }
+        };
+        words.set_public_url(config.public_url.as_deref());
+        words
+    }
+
+    /// With what links begin from now on.
+    pub(super) fn set_public_url(&mut self, url: Option<&str>) {
+        self.public_url = url.map(|url| url.trim_end_matches('/').to_owned());
     }
 
     /// The number of a declared location.

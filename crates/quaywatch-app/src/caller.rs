@@ -49,7 +49,10 @@ impl Caller {
     /// # Errors
     /// [`OperationError::Denied`].
     pub fn require(&self, policy: Policy) -> Result<(), OperationError> {
-        if self.access.allows(policy) { Ok(()) } else { Err(OperationError::Denied(policy)) }
+        let allowed = self.access.allows(policy);
+        let (resource, level) = (policy.resource.word(), policy.level.word());
+        tracing::trace!(target: "quaywatch::access", resource, level, allowed, "access is asked for");
+        if allowed { Ok(()) } else { Err(OperationError::Denied(policy)) }
     }
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub enum Level {
     /// Reads.
     Look,
-    /// Acknowledges, comments, snoozes.
+    /// Acknowledges, comments, snoozes, asks for a check now.
     Respond,
     /// Changes monitors, groups, tags, maintenance.
     Edit,
@@ -21,6 +21,20 @@ pub enum Level {
     Administer,
     /// The account itself: its plan, its owners, its end.
     Own,
+}
+
+impl Level {
+    /// Its word in the document of the API.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Look => "look",
+            Self::Respond => "respond",
+            Self::Edit => "edit",
+            Self::Administer => "administer",
+            Self::Own => "own",
+        }
+    }
 }
 
 /// What operations are about, as far as access can be given apart.
@@ -109,7 +123,7 @@ impl Policy {
 pub enum Role {
     /// Looks.
     Viewer,
-    /// Acknowledges, snoozes, comments.
+    /// Acknowledges, snoozes, comments, asks for a check now.
     Responder,
     /// Changes what is watched.
     Editor,

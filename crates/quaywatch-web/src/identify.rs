@@ -59,12 +59,12 @@ impl Identified {
     }
 }
 
-/// How a caller was recognised.
+/// How a caller was recognised: for ending it, and for asking again whether it still holds.
 #[derive(Debug, Clone)]
 pub enum Credential {
-    /// By a token.
-    Token,
-    /// By the cookie of a session, with its secret: for ending that session.
+    /// By the text of a token.
+    Token(Secret<String>),
+    /// By the secret in the cookie of a session.
     Session(Secret<String>),
 }
 
@@ -78,7 +78,10 @@ pub(crate) async fn identify(
         Ok(None) => Identified::Nobody,
         Err(problem) => Identified::Refused(Box::new(problem)),
         Ok(Some(Given::Token(token))) => match authenticate.token(token, client).await {
-            Ok(caller) => Identified::Caller(Box::new(caller), Credential::Token),
+            Ok(caller) => {
+                let credential = Credential::Token(Secret::new(token.to_owned()));
+                Identified::Caller(Box::new(caller), credential)
+            }
             Err(error) => Identified::Refused(Box::new(error.into())),
         },
         Ok(Some(Given::Session(secret))) => match authenticate.session(secret, client).await {
@@ -94,6 +97,11 @@ pub(crate) async fn identify(
 enum Given<'h> {
     Token(&'h str),
     Session(&'h str),
+}
+
+/// Whether a request carries a token, or says so: then no cookie is looked at.
+pub(crate) fn carries_token(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::AUTHORIZATION) || headers.contains_key("x-api-key")
 }
 
 /// What the request carries; a token before a cookie, since a token was written on purpose.

@@ -17,7 +17,7 @@ mod metrics;
 mod router;
 
 pub use client::Client;
-pub use gate::{Gate, RequestId, Settings, Trust, as_if_from};
+pub use gate::{Gate, RequestId, Settings, as_if_from};
 pub use identify::{Authenticate, Credential, Identified, Recognised};
 pub use limit::Rates;
 pub use listener::{Limits, Listener};

@@ -3,9 +3,11 @@
 use axum::body::Body as HttpBody;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use quaywatch_app::operations::page as views;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::call::Head;
 use super::describe::Describe;
@@ -14,6 +16,9 @@ use super::describe::Describe;
 pub trait Output: Send + 'static {
     /// Its status.
     const STATUS: u16;
+
+    /// Whether it has an `ETag`, so that whoever has it already need not be sent it again.
+    const IS_TAGGED: bool = false;
 
     /// As the document has it.
     fn describe(describe: &mut Describe) -> Value;
@@ -26,7 +31,7 @@ pub trait Output: Send + 'static {
 #[derive(Debug)]
 pub struct Shown<T>(pub T);
 
-/// 200 with a value and its `ETag`.
+/// 200 with a value and its `ETag`; 304 to whoever looks and has it already.
 #[derive(Debug)]
 pub struct Tagged<T> {
     /// The value.
@@ -76,6 +81,18 @@ pub struct Done;
 #[derive(Debug)]
 pub struct Text(pub String);
 
+impl<T> Listed<T> {
+    /// A page of views, as it is answered.
+    pub fn of<V: Into<T>>(page: views::Page<V>) -> Self {
+        Self { items: page.items.into_iter().map(Into::into).collect(), next: page.next }
+    }
+
+    /// All there are.
+    pub fn whole<V: Into<T>>(views: Vec<V>) -> Self {
+        Self::of(views::Page { items: views, next: None })
+    }
+}
+
 /// A page of a list.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "PageOf{T}")]
@@ -100,6 +117,7 @@ impl<T: Serialize + JsonSchema + Send + 'static> Output for Shown<T> {
 
 impl<T: Serialize + JsonSchema + Send + 'static> Output for Tagged<T> {
     const STATUS: u16 = 200;
+    const IS_TAGGED: bool = true;
 
     fn describe(describe: &mut Describe) -> Value {
         let mut answer = json_answer("done", &describe.written::<T>());
@@ -107,9 +125,16 @@ impl<T: Serialize + JsonSchema + Send + 'static> Output for Tagged<T> {
         answer
     }
 
-    fn respond(self, _: &Head) -> Response {
-        let mut response = json_response(StatusCode::OK, &self.value);
-        response.headers_mut().insert(header::ETAG, etag(self.revision));
+    fn respond(self, head: &Head) -> Response {
+        let Ok(body) = serde_json::to_vec(&self.value) else { return not_written() };
+        // A status changes without an edit: what is looked at has a tag that changes with all that is answered.
+        let tag = if head.only_looks { tag_of(self.revision, &body) } else { etag(self.revision) };
+        let mut response = if head.has(&tag) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            json_bytes(StatusCode::OK, body)
+        };
+        response.headers_mut().insert(header::ETAG, tag);
         response
     }
 }
@@ -218,19 +243,31 @@ fn json_answer(about: &str, schema: &Value) -> Value {
 
 /// A JSON answer.
 pub fn json_response<T: Serialize>(status: StatusCode, value: &T) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "an answer could not be written as JSON");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
+    serde_json::to_vec(value).map_or_else(|_| not_written(), |body| json_bytes(status, body))
+}
+
+fn json_bytes(status: StatusCode, body: Vec<u8>) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+fn not_written() -> Response {
+    tracing::error!("an answer could not be written as JSON");
+    StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
 fn etag(revision: u64) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{revision}\"")).expect("digits in quotes are a header's value")
 }
 
+/// The revision, and what tells this answer from others of it.
+fn tag_of(revision: u64, body: &[u8]) -> HeaderValue {
+    let hash = Sha256::digest(body);
+    let first = hash.iter().take(8).fold(0, |all: u64, byte| all << 8 | u64::from(*byte));
+    HeaderValue::from_str(&format!("\"{revision}-{first:016x}\""))
+        .expect("digits in quotes are a header's value")
+}
+
 fn etag_header() -> Value {
-    json!({ "description": "the revision, for `If-Match`", "schema": { "type": "string" } })
+    let about = "begins with the revision: for `If-Match`, and for `If-None-Match`";
+    json!({ "description": about, "schema": { "type": "string" } })
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use quaywatch_app::caller::Caller;
 use quaywatch_web::problem::{FieldError, Place, Problem};
 use quaywatch_web::{Client, Credential, Identified, RequestId};
@@ -30,6 +30,8 @@ pub struct Call<P = (), Q = (), B = (), W = Caller> {
 /// What else a request says.
 #[derive(Debug, Clone)]
 pub struct Head {
+    /// Whether it only looks: `GET` or `HEAD`.
+    pub only_looks: bool,
     /// Its target.
     pub uri: Uri,
     /// Its headers.
@@ -51,6 +53,7 @@ impl Head {
             Some(Identified::Nobody | Identified::Refused(_)) | None => None,
         };
         Self {
+            only_looks: matches!(parts.method, Method::GET | Method::HEAD),
             uri: parts.uri.clone(),
             headers: parts.headers.clone(),
             client: extensions.get::<Client>().copied().unwrap_or(nowhere),
@@ -59,7 +62,19 @@ impl Head {
         }
     }
 
-    /// The revision that `If-Match` asks for; `*` and no header ask for none.
+    /// Whether whoever looks has what is tagged so already (`If-None-Match`, compared as RFC 9110 has it for that).
+    pub fn has(&self, tag: &HeaderValue) -> bool {
+        let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+        let tag = bare(tag.to_str().unwrap_or_default());
+        let given =
+            self.headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+        // A tag of ours holds no comma, and one of others is none of ours.
+        let mut given = given.flat_map(|value| value.split(','));
+        self.only_looks && given.any(|one| one.trim() == "*" || bare(one) == tag)
+    }
+
+    /// The revision that `If-Match` asks for; `*` and no header ask for none. What stands behind it in the tag of
+    /// something that was looked at does not matter: a change of status is no edit.
     ///
     /// # Errors
     /// 422 where it is no tag at all, as this server gives them.
@@ -69,7 +84,8 @@ impl Head {
         if text == "*" {
             return Ok(None);
         }
-        let revision = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).and_then(|t| t.parse().ok());
+        let tag = text.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+        let revision = tag.and_then(|tag| tag.split('-').next()?.parse().ok());
         revision.map(Some).ok_or_else(|| {
             Problem::invalid(vec![FieldError {
                 place: Place::Parameter("If-Match".to_owned()),

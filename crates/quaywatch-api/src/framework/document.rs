@@ -55,7 +55,8 @@ with one entry for each wrong field.
 
 Lists come in pages: `limit`, and `after` with `next` of the page before (also as `Link`). A `POST` with an \
 `Idempotency-Key` is done once, however often it is sent within a day. Things that can be changed have an `ETag`; \
-`If-Match` makes a change fail (412) where somebody else was faster. `RateLimit-Limit`, `-Remaining` and `-Reset` stand \
+`If-Match` makes a change fail (412) where somebody else was faster, and `If-None-Match` answers 304 where nothing has \
+changed. `RateLimit-Limit`, `-Remaining` and `-Reset` stand \
 on every answer; every answer has an `X-Request-Id`, which the server's log has too.
 
 What a file owns is marked `managed_by: file` and is changed there; pausing, resuming, checking now and acknowledging \
@@ -63,6 +64,11 @@ work on everything.";
 
 /// What any route can answer, by status.
 fn responses() -> Value {
+    let mut all = Map::new();
+    let tag = json!({ "description": "the tag that was sent", "schema": { "type": "string" } });
+    let unchanged =
+        json!({ "description": "What was tagged so is still what it was.", "headers": { "ETag": tag } });
+    all.insert("304".to_owned(), unchanged);
     let about: [(u16, &str); 14] = [
         (400, "The request cannot be read: no JSON, no UTF-8."),
         (401, "Nobody is signed in, or the token is not valid."),
@@ -82,7 +88,6 @@ fn responses() -> Value {
         (429, "Too many requests: `Retry-After` says when again."),
         (503, "The server cannot do it now."),
     ];
-    let mut all = Map::new();
     for (status, text) in about {
         let mut answer = json!({
             "description": text,
@@ -107,7 +112,12 @@ fn parameters() -> Value {
         "IfMatch": {
             "name": "If-Match", "in": "header", "required": false,
             "description": "the `ETag` of what was read: the change fails (412) if it was changed since",
-            "schema": { "type": "string", "pattern": "^(\\*|\"[0-9]{1,10}\")$" },
+            "schema": { "type": "string", "pattern": "^(\\*|\"[0-9]{1,10}(-[0-9a-f]{16})?\")$" },
+        },
+        "IfNoneMatch": {
+            "name": "If-None-Match", "in": "header", "required": false,
+            "description": "the `ETag` of what is there already: 304 and nothing else if it is still that",
+            "schema": { "type": "string", "pattern": "^(\\*|\"[0-9a-f-]{1,40}\"(, \"[0-9a-f-]{1,40}\")*)$" },
         },
     })
 }

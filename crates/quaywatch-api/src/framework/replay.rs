@@ -45,16 +45,16 @@ pub(super) async fn once(
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let route = format!("{} {target}", parts.method);
     let request = KeyedRequest { key, route, hash: Sha256::digest(body).into() };
-    match api.operations.begin_keyed(caller, request.clone()).await? {
-        Known::New => {}
-        Known::Answered(kept) => return Ok(again(kept)),
-        Known::Other => return Err(other_request()),
-        Known::Open => return Err(cut_short()),
-    }
     let (api, caller) = (api.clone(), caller.clone());
-    // A task of its own: a client that hangs up must not leave a request half done and nobody knowing.
+    // A task of its own, from the first trace of it in the store on: a client that hangs up must not leave a request
+    // half done, or begun and never done, and nobody knowing.
     let work = tokio::spawn(async move {
-        let answer = keep(&api, &caller, request, answered.await).await;
+        let answer = match api.operations.begin_keyed(&caller, request.clone()).await? {
+            Known::New => keep(&api, &caller, request, answered.await).await,
+            Known::Answered(kept) => Ok(again(kept)),
+            Known::Other => Err(other_request()),
+            Known::Open => Err(cut_short()),
+        };
         drop(held);
         answer
     });

@@ -261,7 +261,7 @@ impl Routes {
             is_replayed: method == "post" && docs.is_replayed,
             types: std::marker::PhantomData::<fn() -> (P, Q, B)>,
         };
-        let operation = self.describe::<R, P, Q, B, H>(&route, method, docs);
+        let operation = route.describe(&mut self.describe, self.tag, method, docs);
         self.operations.push((path.clone(), method, operation));
         let route = Arc::new(route);
         let serve = move |State(api): State<Api>, path: RawPathParams, request: Request| {
@@ -270,69 +270,6 @@ impl Routes {
         };
         let router = self.routers.remove(&path).unwrap_or_default();
         self.routers.insert(path, router.merge(on(filter, serve)));
-    }
-
-    fn describe<R, P, Q, B, H>(
-        &mut self,
-        route: &Route<R, P, Q, B, H>,
-        method: &'static str,
-        docs: Docs,
-    ) -> Value
-    where
-        R: Rule,
-        P: Parameters,
-        Q: Parameters,
-        B: Body,
-        H: Handler<P, Q, B, R::Who>,
-    {
-        let mut parameters = route.path.describe("path");
-        parameters.extend(route.query.describe("query"));
-        if route.is_replayed {
-            parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
-        }
-        let changes = matches!(method, "put" | "patch" | "delete");
-        if changes {
-            parameters.push(json!({ "$ref": "#/components/parameters/IfMatch" }));
-        }
-        let mut statuses = docs.answers;
-        statuses.extend([400, 406, 429, 503]);
-        statuses.extend(if route.rule.is_open() { [].as_slice() } else { &[401, 403] });
-        statuses.extend(if route.path.is_empty() { [].as_slice() } else { &[404] });
-        statuses.extend(if B::EXISTS { [408, 413, 415, 422].as_slice() } else { &[] });
-        statuses.extend(if route.query.is_empty() && method != "get" { [].as_slice() } else { &[422] });
-        statuses.extend(if changes { [409, 412, 422].as_slice() } else { &[] });
-        statuses.extend(if method == "post" { [403, 409].as_slice() } else { &[] });
-        statuses.extend(if route.is_replayed { [422].as_slice() } else { &[] });
-        statuses.sort_unstable();
-        let mut responses = serde_json::Map::new();
-        responses.insert(H::Output::STATUS.to_string(), H::Output::describe(&mut self.describe));
-        for status in statuses {
-            let answer = json!({ "$ref": format!("#/components/responses/{status}") });
-            responses.entry(status.to_string()).or_insert(answer);
-        }
-        let mut operation = json!({
-            "operationId": docs.id,
-            "summary": docs.summary,
-            "tags": [self.tag.name()],
-            "parameters": parameters,
-            "responses": responses,
-            "x-policy": route.rule.describe(),
-        });
-        if !docs.about.is_empty() {
-            operation["description"] = docs.about.into();
-        }
-        if route.rule.is_open() {
-            operation["security"] = json!([]);
-        }
-        if let Some(mut body) = B::describe(&mut self.describe) {
-            if let (Some(example), Some(content)) = (docs.example, body["content"].as_object_mut())
-                && let Some(media) = content.values_mut().next()
-            {
-                media["example"] = example;
-            }
-            operation["requestBody"] = body;
-        }
-        operation
     }
 
     /// The router, and what the document is made of.
@@ -379,6 +316,63 @@ where
     B: Body,
     H: Handler<P, Q, B, R::Who>,
 {
+    /// What the document says of it.
+    fn describe(&self, describe: &mut Describe, tag: Tag, method: &str, docs: Docs) -> Value {
+        let mut parameters = self.path.describe("path");
+        parameters.extend(self.query.describe("query"));
+        if self.is_replayed {
+            parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
+        }
+        let changes = matches!(method, "put" | "patch" | "delete");
+        if changes {
+            parameters.push(json!({ "$ref": "#/components/parameters/IfMatch" }));
+        }
+        let is_kept = method == "get" && H::Output::IS_TAGGED;
+        if is_kept {
+            parameters.push(json!({ "$ref": "#/components/parameters/IfNoneMatch" }));
+        }
+        let mut statuses = docs.answers;
+        statuses.extend(if is_kept { [304].as_slice() } else { &[] });
+        statuses.extend([400, 406, 429, 503]);
+        statuses.extend(if self.rule.is_open() { [].as_slice() } else { &[401, 403] });
+        statuses.extend(if self.path.is_empty() { [].as_slice() } else { &[404] });
+        statuses.extend(if B::EXISTS { [408, 413, 415, 422].as_slice() } else { &[] });
+        statuses.extend(if self.query.is_empty() && method != "get" { [].as_slice() } else { &[422] });
+        statuses.extend(if changes { [409, 412, 422].as_slice() } else { &[] });
+        statuses.extend(if method == "post" { [403, 409].as_slice() } else { &[] });
+        statuses.extend(if self.is_replayed { [422].as_slice() } else { &[] });
+        statuses.sort_unstable();
+        let mut responses = serde_json::Map::new();
+        responses.insert(H::Output::STATUS.to_string(), H::Output::describe(describe));
+        for status in statuses {
+            let answer = json!({ "$ref": format!("#/components/responses/{status}") });
+            responses.entry(status.to_string()).or_insert(answer);
+        }
+        let mut operation = json!({
+            "operationId": docs.id,
+            "summary": docs.summary,
+            "tags": [tag.name()],
+            "parameters": parameters,
+            "responses": responses,
+            "x-policy": self.rule.describe(),
+        });
+        if !docs.about.is_empty() {
+            operation["description"] = docs.about.into();
+        }
+        if self.rule.is_open() {
+            operation["security"] = json!([]);
+        }
+        if let Some(mut body) = B::describe(describe) {
+            if let (Some(example), Some(content)) = (docs.example, body["content"].as_object_mut())
+                && let Some(media) = content.values_mut().next()
+            {
+                media["example"] = example;
+            }
+            operation["requestBody"] = body;
+        }
+        operation
+    }
+
     async fn serve(&self, api: Api, path: &RawPathParams, request: Request) -> Response {
         match self.answer(api, path, request).await {
             Ok(response) => response,
@@ -407,6 +401,8 @@ where
         let answered = async move {
             match handler.call(call).await {
                 Ok(output) => output.respond(&head),
+                // Where there is no body, whatever is wrong is a parameter.
+                Err(problem) if !B::EXISTS => problem.of_parameters().into_response(),
                 Err(problem) => problem.into_response(),
             }
         };

@@ -51,14 +51,7 @@ impl Rule for Needs {
     }
 
     fn describe(self) -> Value {
-        let level = match self.1 {
-            Level::Look => "look",
-            Level::Respond => "respond",
-            Level::Edit => "edit",
-            Level::Administer => "administer",
-            Level::Own => "own",
-        };
-        json!({ "resource": self.0.word(), "level": level })
+        json!({ "resource": self.0.word(), "level": self.1.word() })
     }
 }
 

@@ -113,8 +113,11 @@ fn furthest<'e>(
 )]
 fn plain(error: &ValidationError<'_>, place: Place) -> FieldError {
     let name = match &place {
-        Place::Pointer(pointer) => pointer.rsplit('/').next().filter(|name| !name.is_empty()),
-        Place::Parameter(name) => Some(name.as_str()),
+        Place::Pointer(pointer) => {
+            let last = pointer.rsplit('/').next().filter(|name| !name.is_empty());
+            last.map(|name| name.replace("~1", "/").replace("~0", "~"))
+        }
+        Place::Parameter(name) => Some(name.clone()),
     };
     let name = name.map_or_else(|| "the body".to_owned(), |name| format!("`{name}`"));
     let value = shown(error.instance());

@@ -57,5 +57,5 @@ async fn list(call: Call<(), AuditQuery>) -> Result<Listed<AuditRow>, Problem> {
         paging: paging(asked.after, asked.limit),
     };
     let page = call.api.operations.list_audit(&call.caller, &query).await?;
-    Ok(Listed { items: page.items.into_iter().map(AuditRow::from).collect(), next: page.next })
+    Ok(Listed::of(page))
 }

@@ -55,7 +55,7 @@ struct OneChannel {
 async fn monitors(call: Call<(), PageQuery>) -> Result<Listed<BinnedMonitor>, Problem> {
     let paging = paging(call.query.after, call.query.limit);
     let page = call.api.operations.list_removed_monitors(&call.caller, &paging).await?;
-    Ok(Listed { items: page.items.into_iter().map(BinnedMonitor::from).collect(), next: page.next })
+    Ok(Listed::of(page))
 }
 
 async fn restore_monitor(call: Call<OneMonitor>) -> Result<Shown<Monitor>, Problem> {

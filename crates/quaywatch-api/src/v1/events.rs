@@ -2,7 +2,8 @@
 //!
 //! One message a transition, `event: transition`, its number as `id:`. A receiver that comes back with `Last-Event-ID`
 //! gets everything in between. A comment every fifteen seconds keeps proxies from closing a quiet stream; one that
-//! cannot keep up is ended, and comes back by itself.
+//! cannot keep up is ended, and comes back by itself. So is, within seconds, one whose token was revoked, whose session
+//! ended, or who belongs to the account no more, and does not come back.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -10,8 +11,13 @@ use std::time::Duration;
 use axum::http::HeaderValue;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
+use quaywatch_app::caller::Caller;
+use quaywatch_app::identity::Identity;
+use quaywatch_app::identity::again::Shown;
+use quaywatch_app::operations::OperationError;
 use quaywatch_app::operations::transitions::{Followed, Follower};
-use quaywatch_core::access::{Level, Resource};
+use quaywatch_core::access::{Level, Policy, Resource};
+use quaywatch_web::Credential;
 use quaywatch_web::problem::{FieldError, Place, Problem};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -26,6 +32,10 @@ const LOOK: Needs = Needs(Resource::Incidents, Level::Look);
 
 /// How often a quiet stream says that it lives.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
+
+/// How often whoever follows is asked again whether they still may. A token that is revoked on the server's own host is
+/// known of in no other way.
+const ASK_AGAIN_EVERY: Duration = Duration::from_secs(3);
 
 /// When a receiver whose stream ended should come back.
 const COME_BACK: Duration = Duration::from_secs(2);
@@ -58,7 +68,8 @@ struct FollowQuery {
 async fn follow(call: Call<(), FollowQuery>) -> Result<Stream, Problem> {
     let after = last_event(&call.head)?.or(call.query.after);
     let follower = call.api.operations.follow_transitions(&call.caller, after).await?;
-    Ok(Stream { follower, stop: call.api.stop.clone() })
+    let follows = Follows { identity: call.api.identity, caller: call.caller, by: call.head.credential };
+    Ok(Stream { follower, follows, stop: call.api.stop })
 }
 
 fn last_event(head: &Head) -> Result<Option<u64>, Problem> {
@@ -110,7 +121,34 @@ async fn list(call: Call<(), ListQuery>) -> Result<Listed<Transition>, Problem> 
 /// An open stream.
 struct Stream {
     follower: Follower,
+    follows: Follows,
     stop: CancellationToken,
+}
+
+/// Who follows, and by what they were recognised.
+struct Follows {
+    identity: Identity,
+    caller: Caller,
+    by: Option<Credential>,
+}
+
+impl Follows {
+    /// Whether they may not any more. Where that cannot be told, nothing is: there is nothing to be read either.
+    async fn are_out(&self) -> bool {
+        let by = match &self.by {
+            Some(Credential::Token(text)) => Shown::Token(text.reveal()),
+            Some(Credential::Session(secret)) => Shown::Session(secret.reveal()),
+            None => return true,
+        };
+        match self.identity.recognise_again(&self.caller, by).await {
+            Ok(now) => !now.access.allows(Policy::new(LOOK.0, LOOK.1)),
+            Err(OperationError::Store(error)) => {
+                tracing::debug!(%error, "whether somebody may follow still cannot be told now");
+                false
+            }
+            Err(_) => true,
+        }
+    }
 }
 
 impl Output for Stream {
@@ -126,7 +164,10 @@ impl Output for Stream {
 
     fn respond(self, _: &Head) -> Response {
         let first = Event::default().retry(COME_BACK).comment("following");
-        let state = State { first: Some(first), follower: self.follower, stop: self.stop };
+        let mut again = tokio::time::interval(ASK_AGAIN_EVERY);
+        again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let Self { follower, follows, stop } = self;
+        let state = State { first: Some(first), follower, follows, again, stop };
         let messages = futures_util::stream::unfold(state, |mut state| async move {
             let message = state.next().await?;
             Some((Ok::<_, Infallible>(message), state))
@@ -142,6 +183,8 @@ impl Output for Stream {
 struct State {
     first: Option<Event>,
     follower: Follower,
+    follows: Follows,
+    again: tokio::time::Interval,
     stop: CancellationToken,
 }
 
@@ -151,9 +194,14 @@ impl State {
         if let Some(first) = self.first.take() {
             return Some(first);
         }
-        let next = tokio::select! {
-            () = self.stop.cancelled() => return None,
-            next = self.follower.next() => next,
+        let next = loop {
+            tokio::select! {
+                // In this order: nothing more is given to somebody who is out.
+                biased;
+                () = self.stop.cancelled() => return None,
+                _ = self.again.tick() => if self.follows.are_out().await { return None },
+                next = self.follower.next() => break next,
+            }
         };
         match next {
             Ok(Followed::Transition(view)) => {

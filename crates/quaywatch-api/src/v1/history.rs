@@ -1,5 +1,6 @@
 //! What checks saw of a monitor: `results`, `latency`, `uptime`, `intervals`.
 
+use quaywatch_app::caller::Caller;
 use quaywatch_app::operations::intervals::IntervalQuery as AppIntervalQuery;
 use quaywatch_app::operations::latency::LatencyQuery as AppLatencyQuery;
 use quaywatch_app::operations::results::ResultQuery as AppResultQuery;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::monitors::One;
 use super::window;
+use crate::Api;
 use crate::framework::{Call, Listed, Needs, Routes, Shown, Tag, docs};
 use crate::wire::history::{CheckResult, Interval, LatencySummary, UptimeFigures};
 use crate::wire::ids::Id;
@@ -102,7 +104,7 @@ async fn results(call: Call<One, ResultQuery>) -> Result<Listed<CheckResult>, Pr
         paging: paging(asked.after, asked.limit),
     };
     let page = call.api.operations.list_results(&call.caller, call.path.id.0, &query).await?;
-    Ok(Listed { items: page.items.into_iter().map(CheckResult::from).collect(), next: page.next })
+    Ok(Listed::of(page))
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -184,14 +186,9 @@ struct IntervalQuery {
 }
 
 async fn intervals_of_one(call: Call<One, IntervalQuery>) -> Result<Listed<Interval>, Problem> {
-    let query = AppIntervalQuery {
-        monitor: Some(call.path.id.0),
-        window: window(&call.api, call.query.from, call.query.to),
-        statuses: call.query.status.into_iter().map(Into::into).collect(),
-        paging: paging(call.query.after, call.query.limit),
-    };
-    let page = call.api.operations.list_intervals(&call.caller, &query).await?;
-    Ok(Listed { items: page.items.into_iter().map(Interval::from).collect(), next: page.next })
+    let IntervalQuery { from, to, status, after, limit } = call.query;
+    let asked = AllIntervalQuery { monitor: Some(call.path.id), from, to, status, after, limit };
+    listed(&call.api, &call.caller, asked).await
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -215,12 +212,15 @@ struct AllIntervalQuery {
 }
 
 async fn intervals(call: Call<(), AllIntervalQuery>) -> Result<Listed<Interval>, Problem> {
+    listed(&call.api, &call.caller, call.query).await
+}
+
+async fn listed(api: &Api, caller: &Caller, asked: AllIntervalQuery) -> Result<Listed<Interval>, Problem> {
     let query = AppIntervalQuery {
-        monitor: call.query.monitor.map(|id| id.0),
-        window: window(&call.api, call.query.from, call.query.to),
-        statuses: call.query.status.into_iter().map(Into::into).collect(),
-        paging: paging(call.query.after, call.query.limit),
+        monitor: asked.monitor.map(|id| id.0),
+        window: window(api, asked.from, asked.to),
+        statuses: asked.status.into_iter().map(Into::into).collect(),
+        paging: paging(asked.after, asked.limit),
     };
-    let page = call.api.operations.list_intervals(&call.caller, &query).await?;
-    Ok(Listed { items: page.items.into_iter().map(Interval::from).collect(), next: page.next })
+    Ok(Listed::of(api.operations.list_intervals(caller, &query).await?))
 }

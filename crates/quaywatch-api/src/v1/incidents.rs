@@ -87,7 +87,7 @@ async fn list(call: Call<(), IncidentQuery>) -> Result<Listed<Incident>, Problem
         paging: paging(asked.after, asked.limit),
     };
     let page = call.api.operations.list_incidents(&call.caller, &query).await?;
-    Ok(Listed { items: page.items.into_iter().map(Incident::from).collect(), next: page.next })
+    Ok(Listed::of(page))
 }
 
 fn codes(words: &[String]) -> Result<Vec<ErrorCode>, Problem> {

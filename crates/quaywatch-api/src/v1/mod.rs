@@ -19,13 +19,14 @@ mod session;
 mod tokens;
 mod urls;
 
+use quaywatch_app::caller::Caller;
 use quaywatch_core::Timestamp;
 use quaywatch_store::records::Window;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::Api;
-use crate::framework::Routes;
+use crate::framework::{Call, Routes};
 use crate::wire::time::Time;
 
 /// Registers all of them.
@@ -49,6 +50,9 @@ pub(crate) fn routes(routes: &mut Routes) {
     providers::routes(routes);
     urls::routes(routes);
 }
+
+/// A call of everybody, known or not.
+type Open<B> = Call<(), (), B, Option<Caller>>;
 
 /// The revision that `If-Match` asks for, as operations have it.
 fn expected(head: &crate::framework::Head) -> Result<Option<u32>, quaywatch_web::problem::Problem> {

@@ -19,6 +19,7 @@ use crate::wire::spec::{MonitorPatch, NewMonitor, TriedMonitor};
 use crate::wire::time::Time;
 
 const LOOK: Needs = Needs(Resource::Monitors, Level::Look);
+const RESPOND: Needs = Needs(Resource::Monitors, Level::Respond);
 const EDIT: Needs = Needs(Resource::Monitors, Level::Edit);
 
 pub(super) fn routes(routes: &mut Routes) {
@@ -30,7 +31,12 @@ pub(super) fn routes(routes: &mut Routes) {
         LOOK,
         list,
         docs("monitors_list", "List monitors")
-            .about("Filters are laid over each other: a monitor must fit all."),
+            .about(
+                "Filters are laid over each other: a monitor must fit all. With `at`, what was said of each at that \
+                 moment: of monitors as they are now, those left out that were made later, so that a page may be short \
+                 and still have a next one. What asks for the state of now (`status`, `paused`, an order by `status` or \
+                 `since`) is refused then.",
+            ),
     );
     routes.post(
         "/monitors",
@@ -91,7 +97,7 @@ fn acts(routes: &mut Routes) {
     routes.post("/monitors/{id}/resume", EDIT, resume, docs("monitors_resume", "Look again"));
     routes.post(
         "/monitors/{id}/check-now",
-        EDIT,
+        RESPOND,
         check_now,
         docs("monitors_check_now", "Look now").about("The result has the slot that is answered."),
     );
@@ -126,6 +132,11 @@ struct NameQuery {
 }
 
 async fn list(call: Call<(), MonitorQuery>) -> Result<Paged<MonitorPage>, Problem> {
+    if let Some(Time(at)) = call.query.at {
+        let page = call.api.operations.list_monitors_at(&call.caller, &call.query.into(), at).await?;
+        let next = page.next.clone();
+        return Ok(Paged { body: page.into(), next });
+    }
     let list = call.api.operations.list_monitors(&call.caller, &call.query.into()).await?;
     let next = list.page.next.clone();
     Ok(Paged { body: list.into(), next })

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::Open;
 use super::session::{Begun, origin};
 use crate::framework::{Call, Created, Done, Json, Listed, Public, Routes, Shown, SignedIn, Tag, docs};
 use crate::wire::passkeys::{Challenge, NewPasskey, Passkey, PasskeySignIn};
@@ -47,7 +48,7 @@ struct One {
 
 async fn list(call: Call) -> Result<Listed<Passkey>, Problem> {
     let passkeys = call.api.identity.list_passkeys(&call.caller).await?;
-    Ok(Listed { items: passkeys.into_iter().map(Passkey::from).collect(), next: None })
+    Ok(Listed::whole(passkeys))
 }
 
 async fn begin(call: Call) -> Result<Shown<Challenge>, Problem> {
@@ -65,8 +66,6 @@ async fn remove(call: Call<One>) -> Result<Done, Problem> {
     call.api.identity.remove_passkey(&call.caller, call.path.id).await?;
     Ok(Done)
 }
-
-type Open<B> = Call<(), (), B, Option<quaywatch_app::caller::Caller>>;
 
 async fn begin_sign_in(call: Open<()>) -> Result<Shown<Challenge>, Problem> {
     Ok(Shown(call.api.identity.begin_passkey_sign_in(&origin(&call.head)).await?.into()))

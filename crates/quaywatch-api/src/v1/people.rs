@@ -3,11 +3,13 @@
 use quaywatch_app::identity::invitations::{Acceptance, Into as InvitedInto, NewInvitation};
 use quaywatch_core::access::{Level, Resource};
 use quaywatch_core::{Secret, UserId};
+use quaywatch_web::Credential;
 use quaywatch_web::problem::Problem;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::Open;
 use super::session::{Begun, origin};
 use crate::framework::{Call, Created, Done, Json, Listed, Needs, Public, Routes, Shown, Tag, docs};
 use crate::wire::ids::Id;
@@ -67,7 +69,10 @@ pub(super) fn routes(routes: &mut Routes) {
         "/invitations/accept",
         Public,
         accept,
-        docs("invitations_accept", "Accept an invitation and sign in").answers(&[401, 404]).never_replayed(),
+        docs("invitations_accept", "Accept an invitation and sign in")
+            .about("Whoever is signed in as the person that was invited needs the secret alone; `proof` of the offer says what others do.")
+            .answers(&[401, 404])
+            .never_replayed(),
     );
 }
 
@@ -84,7 +89,7 @@ struct OneInvitation {
 
 async fn list(call: Call) -> Result<Listed<Member>, Problem> {
     let members = call.api.identity.list_members(&call.caller).await?;
-    Ok(Listed { items: members.into_iter().map(Member::from).collect(), next: None })
+    Ok(Listed::whole(members))
 }
 
 async fn update(call: Call<One, (), Json<MemberPatch>>) -> Result<Shown<Member>, Problem> {
@@ -99,7 +104,7 @@ async fn remove(call: Call<One>) -> Result<Done, Problem> {
 
 async fn invited(call: Call) -> Result<Listed<Invitation>, Problem> {
     let waiting = call.api.identity.list_invitations(&call.caller).await?;
-    Ok(Listed { items: waiting.into_iter().map(Invitation::from).collect(), next: None })
+    Ok(Listed::whole(waiting))
 }
 
 async fn invite(call: Call<(), (), Json<NewInvitationRequest>>) -> Result<Created<ShownInvitation>, Problem> {
@@ -115,8 +120,6 @@ async fn take_back(call: Call<OneInvitation>) -> Result<Done, Problem> {
     Ok(Done)
 }
 
-type Open<B> = Call<(), (), B, Option<quaywatch_app::caller::Caller>>;
-
 async fn read(call: Open<Json<OfferRequest>>) -> Result<Shown<Offer>, Problem> {
     let offer = call.api.identity.read_offer(&call.body.0.secret, &origin(&call.head)).await?;
     Ok(Shown(offer.into()))
@@ -127,10 +130,15 @@ async fn accept(call: Open<Json<AcceptRequest>>) -> Result<Begun, Problem> {
     let acceptance = Acceptance {
         secret: asked.secret,
         name: asked.name,
-        password: Secret::new(asked.password),
+        password: asked.password.map(Secret::new),
         code: asked.code,
         account_name: asked.account_name,
     };
-    let session = call.api.identity.accept_invitation(acceptance, &origin(&call.head)).await?;
+    let (identity, origin) = (&call.api.identity, origin(&call.head));
+    let session = identity.accept_invitation(acceptance, call.caller.as_ref(), &origin).await?;
+    if let Some(Credential::Session(old)) = &call.head.credential {
+        // Its cookie is replaced: nobody holds it any more.
+        identity.sign_out(old.reveal()).await?;
+    }
     Ok(Begun::of(&session, &call.api))
 }

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Open;
 use crate::Api;
 use crate::framework::answer::json_response;
 use crate::framework::describe::Describe;
@@ -155,8 +156,6 @@ impl Output for Begun {
     }
 }
 
-type Open<B> = Call<(), (), B, Option<quaywatch_app::caller::Caller>>;
-
 async fn set_up(call: Open<Json<SetupRequest>>) -> Result<Begun, Problem> {
     let Json(SetupRequest { key, email, name, password }) = call.body;
     let first = FirstOwner { key, email, name, password: Secret::new(password) };
@@ -202,7 +201,7 @@ async fn sign_out(call: Open<()>) -> Result<Ended, Problem> {
 fn session_of(head: &Head) -> &str {
     match &head.credential {
         Some(Credential::Session(secret)) => secret.reveal(),
-        Some(Credential::Token) | None => "",
+        Some(Credential::Token(_)) | None => "",
     }
 }
 
@@ -216,7 +215,7 @@ async fn switch(call: Call<(), (), Json<AccountRequest>>) -> Result<Done, Proble
 
 async fn sessions(call: Call) -> Result<Listed<Session>, Problem> {
     let all = call.api.identity.list_sessions(&call.caller, session_of(&call.head)).await?;
-    Ok(Listed { items: all.into_iter().map(Session::from).collect(), next: None })
+    Ok(Listed::whole(all))
 }
 
 async fn end_others(call: Call) -> Result<Done, Problem> {

@@ -40,7 +40,7 @@ struct One {
 
 async fn list(call: Call) -> Result<Listed<Token>, Problem> {
     let tokens = call.api.identity.list_tokens(&call.caller).await?;
-    Ok(Listed { items: tokens.into_iter().map(Token::from).collect(), next: None })
+    Ok(Listed::whole(tokens))
 }
 
 async fn create(call: Call<(), (), Json<NewTokenRequest>>) -> Result<Created<ShownToken>, Problem> {

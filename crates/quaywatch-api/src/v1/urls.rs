@@ -53,7 +53,7 @@ pub(super) fn routes(routes: &mut Routes) {
 async fn list(call: Call<(), PageQuery>) -> Result<Listed<Url>, Problem> {
     let paging = paging(call.query.after, call.query.limit);
     let page = call.api.operations.list_urls(&call.caller, &paging).await?;
-    Ok(Listed { items: page.items.into_iter().map(Url::from).collect(), next: page.next })
+    Ok(Listed::of(page))
 }
 
 async fn create(call: Call<(), (), Settings<NewUrl>>) -> Result<Created<WrittenUrlBody>, Problem> {
@@ -103,5 +103,5 @@ async fn logs(call: Call<One, LogQuery>) -> Result<Listed<UrlLogRow>, Problem> {
     let paging = paging(asked.after, asked.limit);
     let id = call.path.monitor();
     let page = call.api.operations.list_url_logs(&call.caller, id, window, &paging).await?;
-    Ok(Listed { items: page.items.into_iter().map(UrlLogRow::from).collect(), next: page.next })
+    Ok(Listed::of(page))
 }

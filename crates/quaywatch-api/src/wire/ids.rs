@@ -19,29 +19,21 @@ pub(crate) trait Form {
     const EXAMPLE: &'static str;
 }
 
-impl Form for MonitorId {
-    const PATTERN: &'static str = "^m[1-9][0-9]{0,9}$";
-    const EXAMPLE: &'static str = "m1";
+macro_rules! forms {
+    ($($id:ty: $pattern:literal, $example:literal;)*) => {$(
+        impl Form for $id {
+            const PATTERN: &'static str = $pattern;
+            const EXAMPLE: &'static str = $example;
+        }
+    )*};
 }
 
-impl Form for ChannelId {
-    const PATTERN: &'static str = "^ch[1-9][0-9]{0,9}$";
-    const EXAMPLE: &'static str = "ch1";
-}
-
-impl Form for UserId {
-    const PATTERN: &'static str = "^u[1-9][0-9]{0,9}$";
-    const EXAMPLE: &'static str = "u1";
-}
-
-impl Form for TokenId {
-    const PATTERN: &'static str = "^tok[1-9][0-9]{0,9}$";
-    const EXAMPLE: &'static str = "tok1";
-}
-
-impl Form for IncidentId {
-    const PATTERN: &'static str = "^inc_[0-7][0-9a-hjkmnp-tv-z]{25}$";
-    const EXAMPLE: &'static str = "inc_01k9zjbp000000000000000000";
+forms! {
+    MonitorId: "^m[1-9][0-9]{0,9}$", "m1";
+    ChannelId: "^ch[1-9][0-9]{0,9}$", "ch1";
+    UserId: "^u[1-9][0-9]{0,9}$", "u1";
+    TokenId: "^tok[1-9][0-9]{0,9}$", "tok1";
+    IncidentId: "^inc_[0-7][0-9a-hjkmnp-tv-z]{25}$", "inc_01k9zjbp000000000000000000";
 }
 
 impl<T> From<T> for Id<T> {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use quaywatch_app::operations::at::StateAt;
 use quaywatch_app::operations::bulk::{BulkItem, BulkReport};
 use quaywatch_app::operations::monitors as app;
-use quaywatch_app::operations::page::Paging;
+use quaywatch_app::operations::page::{Page, Paging};
 use quaywatch_core::doc::Problem as Finding;
 use quaywatch_core::spec::{self, Kind, escape};
 use quaywatch_core::{IncidentId, MonitorId};
@@ -36,8 +37,8 @@ pub(crate) struct Monitor {
     created_at: Time,
     /// What is said of it.
     status: Status,
-    /// Since when.
-    since: Time,
+    /// Since when; null where that is not looked up (of those that were up in a list of a past moment) or not known.
+    since: Option<Time>,
     #[serde(flatten)]
     outcome: Outcome,
     /// The incident that is open.
@@ -124,7 +125,7 @@ impl From<app::MonitorView> for Monitor {
             revision: view.revision,
             created_at: Time(view.created_at),
             status: view.status.into(),
-            since: Time(view.since),
+            since: Some(Time(view.since)),
             outcome: view.code.into(),
             incident: view.incident.map(Id),
             paused: view.paused.map(|pause| Pause { until: pause.until.map(Time), reason: pause.reason }),
@@ -140,9 +141,9 @@ impl From<app::MonitorView> for Monitor {
 
 impl Monitor {
     /// As it was at a past moment; `last_check` is not of that moment and left out.
-    pub(crate) fn at(mut self, state: &quaywatch_app::operations::at::StateAt) -> Self {
+    pub(crate) fn at(mut self, state: &StateAt) -> Self {
         self.status = state.status.unwrap_or(quaywatch_core::judge::Status::Pending).into();
-        self.since = Time(state.since.unwrap_or(self.created_at.0));
+        self.since = state.since.map(Time);
         self.outcome = state.code.into();
         self.incident = state.incident.map(Id);
         self.last_check = None;
@@ -300,6 +301,8 @@ pub(crate) struct MonitorQuery {
     /// Only those that name this channel.
     #[schemars(length(min = 1, max = 200))]
     channel: Option<String>,
+    /// A past moment: what was said of them then.
+    pub(crate) at: Option<Time>,
     /// In what order.
     #[serde(default)]
     sort: MonitorSort,
@@ -388,10 +391,10 @@ pub(crate) struct MonitorPage {
     items: Vec<Monitor>,
     /// What to send as `after` for the next page; null on the last.
     next: Option<String>,
-    /// How many there are in all; null where counting them would take too long.
+    /// How many there are in all; null where counting them would take too long, and for a past moment.
     total: Option<u64>,
-    /// How many of the whole account are what, whatever was asked for.
-    counts: Counts,
+    /// How many of the whole account are what now, whatever was asked for; null for a past moment.
+    counts: Option<Counts>,
 }
 
 /// How many monitors are what.
@@ -429,8 +432,15 @@ impl From<app::MonitorList> for MonitorPage {
             items: list.page.items.into_iter().map(Monitor::from).collect(),
             next: list.page.next,
             total: list.total,
-            counts: list.counts.into(),
+            counts: Some(list.counts.into()),
         }
+    }
+}
+
+impl From<Page<(app::MonitorView, StateAt)>> for MonitorPage {
+    fn from(page: Page<(app::MonitorView, StateAt)>) -> Self {
+        let items = page.items.into_iter().map(|(view, state)| Monitor::from(view).at(&state)).collect();
+        Self { items, next: page.next, total: None, counts: None }
     }
 }
 

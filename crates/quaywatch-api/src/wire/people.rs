@@ -1,7 +1,7 @@
 //! Members and invitations.
 
 use quaywatch_app::identity::invitations::{
-    CreatedInvitation, Into as InvitedInto, InvitationView, Offer as OfferView,
+    CreatedInvitation, Into as InvitedInto, InvitationView, Offer as OfferView, Proof as ProofOfOffer,
 };
 use quaywatch_app::identity::members::MemberView;
 use quaywatch_core::UserId;
@@ -155,13 +155,31 @@ pub(crate) struct Offer {
     /// The account's name; null: one of their own.
     account: Option<String>,
     role: Role,
-    /// Whether there is a person of this address already, who then says their own password.
+    /// Whether there is a person of this address already.
     known: bool,
+    proof: Proof,
+}
+
+/// What whoever accepts must bring.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Proof {
+    /// They choose a password.
+    NewPassword,
+    /// Their password, and the code of their second factor where they have one.
+    Password,
+    /// They sign in first, in another way than by a password.
+    SignIn,
 }
 
 impl From<OfferView> for Offer {
     fn from(view: OfferView) -> Self {
-        Self { email: view.email, account: view.account, role: view.role.into(), known: view.known }
+        let proof = match view.proof {
+            ProofOfOffer::NewPassword => Proof::NewPassword,
+            ProofOfOffer::Password => Proof::Password,
+            ProofOfOffer::SignIn => Proof::SignIn,
+        };
+        Self { email: view.email, account: view.account, role: view.role.into(), known: view.known, proof }
     }
 }
 
@@ -179,12 +197,12 @@ pub(crate) struct OfferRequest {
 pub(crate) struct AcceptRequest {
     #[schemars(length(min = 1, max = 200))]
     pub secret: String,
-    /// What they are called.
+    /// What they are called, where they are not known yet.
     #[schemars(length(min = 1, max = 100))]
-    pub name: String,
-    /// A new one, or theirs where they are known already.
+    pub name: Option<String>,
+    /// A new one, or theirs where they are known already; not of those who are signed in.
     #[schemars(length(min = 1, max = 1000))]
-    pub password: String,
+    pub password: Option<String>,
     /// Of their second factor, where they are known already and have one.
     #[schemars(length(min = 6, max = 40))]
     pub code: Option<String>,

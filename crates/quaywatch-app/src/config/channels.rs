@@ -271,7 +271,7 @@ fn clear_text(at: &At<'_, '_>, problems: &mut Problems) -> Option<String> {
         return None;
     }
     if is_reference(text) {
-        let message = format!("`{}` refers to a secret elsewhere; only the server's own file may", at.key);
+        let message = format!("`{}` is a reference to a secret, which is not read here", at.key);
         at.error(problems, "reference", message, "send the value itself: it is sealed and never shown again");
         return None;
     }

@@ -83,7 +83,7 @@ pub const SERVER: &[Setting] = &[
         "requests_per_second",
         "number",
         "`100`",
-        "Requests to API and pages that one caller may make; ten times as many at once. Changes at a restart.",
+        "Requests to API and pages that one caller may make; ten times as many at once.",
     ),
     setting("name", "text", "the machine's name", "What notices call this server."),
     setting("log_format", "word", "`text`", "`text` or `json`."),

@@ -268,7 +268,8 @@ impl Identity {
                 return Err(not_recognised("sign_in_first", message));
             }
         }
-        let password = yes.password.clone().ok_or_else(|| missing("password", "send the one that you sign in with"))?;
+        let password =
+            yes.password.clone().ok_or_else(|| missing("password", "send the one that you sign in with"))?;
         let credentials =
             Credentials { email: user.email.clone(), password, code: yes.code.clone(), account: None };
         let user = self.prove(&credentials, origin).await?;

@@ -5,6 +5,7 @@
 //! into a cookie. Nothing here knows a cookie or a header; nothing outside knows a hash. What is refused is refused in
 //! the same words and the same time for people who exist and people who do not.
 
+pub mod again;
 pub mod bearer;
 mod ceremonies;
 mod codes;

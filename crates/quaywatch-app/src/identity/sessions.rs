@@ -44,6 +44,21 @@ impl Identity {
         secret: &str,
         address: IpAddr,
     ) -> Result<Caller, OperationError> {
+        let (session, caller) = self.alive(secret).await?;
+        let (now, people) = (self.now(), self.people());
+        if now.since(session.last_seen_at) >= WRITTEN_EVERY {
+            // Beside: a store that takes nothing at the moment must not keep people from looking.
+            tokio::spawn(async move {
+                if let Err(error) = people.touch_session(session.hash, Some(address), now).await {
+                    tracing::debug!(%error, "the use of a session was not written down");
+                }
+            });
+        }
+        Ok(Caller { address: Some(address), ..caller })
+    }
+
+    /// The session of this secret and whom it makes, if it has not ended.
+    pub(super) async fn alive(&self, secret: &str) -> Result<(SessionRecord, Caller), OperationError> {
         let ended = || not_recognised("session_ended", "the session has ended: sign in again");
         let Ok(hash) = bearer::read(BearerKind::Session, secret).map(SecretHash) else { return Err(ended()) };
         let people = self.people();
@@ -60,21 +75,14 @@ impl Identity {
             people.end_session(hash).await?;
             return Err(ended());
         };
-        if now.since(session.last_seen_at) >= WRITTEN_EVERY {
-            // Beside: a store that takes nothing at the moment must not keep people from looking.
-            tokio::spawn(async move {
-                if let Err(error) = people.touch_session(hash, Some(address), now).await {
-                    tracing::debug!(%error, "the use of a session was not written down");
-                }
-            });
-        }
-        Ok(Caller {
+        let caller = Caller {
             account: session.account,
             actor: Actor::User(user.id),
             access: Access::Role(here.role),
-            address: Some(address),
+            address: None,
             request_id: None,
-        })
+        };
+        Ok((session, caller))
     }
 
     /// Ends the session of this secret. One that is not there has ended.

@@ -66,6 +66,13 @@ impl Identity {
     /// # Errors
     /// [`OperationError::NotRecognised`], saying whether it is mistyped, has ended or was revoked.
     pub async fn authenticate_token(&self, text: &str, address: IpAddr) -> Result<Caller, OperationError> {
+        let (token, caller) = self.in_force(text).await?;
+        self.write_down_use(&token, address, self.now());
+        Ok(Caller { address: Some(address), ..caller })
+    }
+
+    /// The token of this text and whom it makes, if it is in force.
+    pub(super) async fn in_force(&self, text: &str) -> Result<(TokenRecord, Caller), OperationError> {
         let hash = bearer::read(BearerKind::Token, text.trim()).map_err(misread)?;
         let token = self.people().token(SecretHash(hash)).await?;
         let token =
@@ -82,14 +89,14 @@ impl Identity {
             let role = self.role_of(maker, &token).await?;
             scopes = capped(&scopes, role.level());
         }
-        self.write_down_use(&token, address, now);
-        Ok(Caller {
+        let caller = Caller {
             account: token.account,
             actor: Actor::Token(token.id),
             access: Access::Scopes(scopes),
-            address: Some(address),
+            address: None,
             request_id: None,
-        })
+        };
+        Ok((token, caller))
     }
 
     /// The account's tokens, the newest first, those that ended included.

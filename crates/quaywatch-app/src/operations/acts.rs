@@ -1,5 +1,6 @@
 //! What may be done to a monitor at run time, whoever owns it: pause, resume, look now.
 
+use quaywatch_core::access::{Level, Policy, Resource};
 use quaywatch_core::doc::quote;
 use quaywatch_core::{MonitorId, Timestamp};
 use quaywatch_engine::NotNow;
@@ -11,6 +12,9 @@ use super::refuse::invalid;
 use super::{OperationError, Operations};
 use crate::caller::Caller;
 
+/// Asking for a look. It changes nothing that is watched, and whoever responds to an incident wants to know whether it
+/// is over.
+const RESPOND: Policy = Policy::new(Resource::Monitors, Level::Respond);
 /// A reason is a sentence.
 const LONGEST_REASON: usize = 500;
 
@@ -25,12 +29,7 @@ impl Operations {
         id: MonitorId,
         pause: &PauseFor,
     ) -> Result<MonitorView, OperationError> {
-        caller.require(EDIT)?;
-        let turn = self.changes.turn().await;
-        self.stored(caller.account, id).await?;
-        self.set_paused(&turn, caller, vec![id], Some(pause)).await?;
-        drop(turn);
-        self.view(caller.account, id).await
+        self.pause_or_resume(caller, id, Some(pause)).await
     }
 
     /// Looks again. Resuming what is not paused changes nothing.
@@ -42,10 +41,19 @@ impl Operations {
         caller: &Caller,
         id: MonitorId,
     ) -> Result<MonitorView, OperationError> {
+        self.pause_or_resume(caller, id, None).await
+    }
+
+    async fn pause_or_resume(
+        &self,
+        caller: &Caller,
+        id: MonitorId,
+        pause: Option<&PauseFor>,
+    ) -> Result<MonitorView, OperationError> {
         caller.require(EDIT)?;
         let turn = self.changes.turn().await;
         self.stored(caller.account, id).await?;
-        self.set_paused(&turn, caller, vec![id], None).await?;
+        self.set_paused(&turn, caller, vec![id], pause).await?;
         drop(turn);
         self.view(caller.account, id).await
     }
@@ -69,7 +77,7 @@ impl Operations {
     /// Where the caller may not, there is none, it is paused, it is checked from elsewhere only, or somebody did so a
     /// moment ago.
     pub async fn check_now(&self, caller: &Caller, id: MonitorId) -> Result<Timestamp, OperationError> {
-        caller.require(EDIT)?;
+        caller.require(RESPOND)?;
         let record = self.stored(caller.account, id).await?;
         let Some(engine) = self.engine() else { return Err(nothing_checks()) };
         let conflict = |code, what: &str, remedy: &str| OperationError::Conflict {

@@ -14,6 +14,7 @@ use super::OperationError;
 use super::intervals::IntervalQuery;
 use super::kit::{DAY, HOUR, Kit, MIDNIGHT, MINUTE, caller, failed, ok, owner};
 use super::latency::LatencyQuery;
+use super::monitors::{MonitorQuery, MonitorSort};
 use super::page::Paging;
 use super::results::ResultQuery;
 
@@ -332,11 +333,28 @@ async fn a_moment_in_the_past_is_told_as_it_was() {
             (1_600, up, Some(1_500), false),
         ]
     );
-    let monitors = kit.store.account(AccountId::DEFAULT).monitors().await.expect("monitors");
-    for (second, status, ..) in said {
-        let states = kit.operations.list_states_at(&owner(), &monitors, at(second)).await.expect("states");
-        assert_eq!(states[0].status, status, "at {second}");
+    let all = MonitorQuery::default();
+    for (second, status, since, ..) in said {
+        let page = kit.operations.list_monitors_at(&owner(), &all, at(second)).await.expect("a page");
+        let listed = page.items.first().map(|(_, state)| state.clone());
+        assert_eq!(listed.as_ref().and_then(|state| state.status), status, "at {second}");
+        if status.is_some_and(|status| status != Status::Up) {
+            let listed = listed.and_then(|state| state.since).map(|since| since.since(MIDNIGHT).as_secs());
+            assert_eq!(listed, since, "at {second}");
+        }
     }
+    let about_now = MonitorQuery {
+        statuses: vec![Status::Down],
+        paused: Some(false),
+        sort: MonitorSort::Since,
+        ..MonitorQuery::default()
+    };
+    let refused =
+        kit.operations.list_monitors_at(&owner(), &about_now, at(10)).await.expect_err("not of then");
+    let OperationError::Invalid(problems) = refused else { panic!("{refused}") };
+    let places: Vec<&str> = problems.iter().map(|problem| problem.pointer.as_str()).collect();
+    assert_eq!(places, ["/status", "/paused", "/sort"]);
+    assert!(kit.operations.list_monitors_at(&owner(), &all, at(1_000_000)).await.is_err(), "the future");
     assert!(kit.operations.read_state_at(&owner(), id, at(1_000_000)).await.is_err(), "the future");
     let new = kit.monitor("new").await;
     let state = kit.operations.read_state_at(&owner(), new, at(3_541)).await.expect("a state");

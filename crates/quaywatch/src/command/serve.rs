@@ -13,7 +13,7 @@ use quaywatch_api::Api;
 use quaywatch_app::server::{self, Options, Server};
 use quaywatch_core::Clock;
 use quaywatch_net::SystemClock;
-use quaywatch_web::{Gate, Limits, Listener, Rates, Settings, Trust};
+use quaywatch_web::{Gate, Limits, Listener, Rates, Settings};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -112,15 +112,17 @@ async fn serve(arguments: Serve, clients: &Handle) -> Result<(), String> {
 /// What people and programs meet, with the gate around it.
 fn gated(server: &Server, stop: &CancellationToken) -> Router {
     let (operations, identity) = (server.operations(), server.identity());
-    let front = operations.front();
-    let trusted = operations.clone();
-    let settings = Settings {
-        trusted_proxies: Trust(Arc::new(move || Arc::clone(&trusted.front().trusted_proxies))),
-        public_url: front.public_url.clone(),
-        rates: Rates::of_callers(front.requests_per_second),
+    let file = operations.clone();
+    let settings = move || {
+        let front = file.front();
+        Settings {
+            trusted_proxies: Arc::clone(&front.trusted_proxies),
+            public_url: front.public_url.clone(),
+            rates: Rates::of_callers(front.requests_per_second),
+        }
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let gate = Gate::new(settings, Arc::new(identity.clone()), Arc::clone(&clock));
+    let gate = Gate::following(settings, Arc::new(identity.clone()), Arc::clone(&clock));
     gate.around(Api::router(quaywatch_api::Parts { operations, identity, clock, stop: stop.clone() }))
 }
 

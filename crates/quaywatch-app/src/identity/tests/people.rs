@@ -2,8 +2,9 @@
 
 use quaywatch_core::UserId;
 use quaywatch_core::access::{Access, Scope};
+use quaywatch_store::records::ExternalIdentity;
 
-use super::super::invitations::{Acceptance, Into, NewInvitation};
+use super::super::invitations::{Acceptance, Into, NewInvitation, Proof};
 use super::super::tokens::NewToken;
 use super::*;
 use crate::caller::Actor;
@@ -22,8 +23,8 @@ fn invitation(email: &str, into: Into) -> NewInvitation {
 fn yes(secret_text: &str, password: &str) -> Acceptance {
     Acceptance {
         secret: secret_text.to_owned(),
-        name: "Lee".to_owned(),
-        password: secret(password),
+        name: Some("Lee".to_owned()),
+        password: Some(secret(password)),
         code: None,
         account_name: None,
     }
@@ -90,7 +91,7 @@ async fn an_invitation_lets_one_person_in_once_and_for_a_week() {
     kit.clock.advance(7 * DAY);
     assert_eq!(code(kit.identity.read_offer(stale.secret.reveal(), &origin()).await), "invitation_ended");
     assert_eq!(
-        code(kit.identity.accept_invitation(yes(stale.secret.reveal(), PASSWORD), &origin()).await),
+        code(kit.identity.accept_invitation(yes(stale.secret.reveal(), PASSWORD), None, &origin()).await),
         "invitation_ended"
     );
     assert!(kit.identity.list_invitations(&owner).await.expect("listed").is_empty());
@@ -107,12 +108,13 @@ async fn an_invitation_lets_one_person_in_once_and_for_a_week() {
     );
 
     let good = kit.identity.invite(&owner, new.clone()).await.expect("invited");
-    let weak = kit.identity.accept_invitation(yes(good.secret.reveal(), "lee@example.com"), &origin()).await;
+    let weak =
+        kit.identity.accept_invitation(yes(good.secret.reveal(), "lee@example.com"), None, &origin()).await;
     assert_eq!(code(weak), "common_password");
-    let session = kit.identity.accept_invitation(yes(good.secret.reveal(), PASSWORD), &origin()).await;
+    let session = kit.identity.accept_invitation(yes(good.secret.reveal(), PASSWORD), None, &origin()).await;
     let caller = kit.as_caller(&session.expect("accepted")).await;
     assert_eq!((caller.account, &caller.access), (AccountId::DEFAULT, &Access::Role(Role::Editor)));
-    let again = kit.identity.accept_invitation(yes(good.secret.reveal(), PASSWORD), &origin()).await;
+    let again = kit.identity.accept_invitation(yes(good.secret.reveal(), PASSWORD), None, &origin()).await;
     assert_eq!(code(again), "invitation_ended", "used");
     assert_eq!(code(kit.identity.invite(&owner, new).await), "already_member");
 }
@@ -125,10 +127,13 @@ async fn whoever_is_known_accepts_with_their_own_password() {
     let new = invitation("lee@example.com", Into::Account(Role::Admin));
     let created = kit.identity.invite(&Caller::host(0, other.id), new).await.expect("invited");
     assert!(kit.identity.read_offer(created.secret.reveal(), &origin()).await.expect("offered").known);
-    let stolen =
-        kit.identity.accept_invitation(yes(created.secret.reveal(), "lighthouses at night"), &origin()).await;
+    let stolen = kit
+        .identity
+        .accept_invitation(yes(created.secret.reveal(), "lighthouses at night"), None, &origin())
+        .await;
     assert_eq!(code(stolen), "wrong_credentials", "the link alone takes over nobody");
-    let session = kit.identity.accept_invitation(yes(created.secret.reveal(), PASSWORD), &origin()).await;
+    let session =
+        kit.identity.accept_invitation(yes(created.secret.reveal(), PASSWORD), None, &origin()).await;
     let session = session.expect("accepted");
     let caller = kit.as_caller(&session).await;
     assert_eq!((caller.account, &caller.access), (other.id, &Access::Role(Role::Admin)));
@@ -146,6 +151,76 @@ async fn whoever_is_known_accepts_with_their_own_password() {
     assert_eq!(code(switched), "not_found");
 }
 
+/// Somebody without a password: made by the host, or by a provider.
+async fn without_password(kit: &Kit, email: &str) -> UserId {
+    let added = AddedUser { email: email.to_owned(), name: None, role: Role::Viewer, password: None };
+    kit.identity.add_user(&kit.host(), added).await.expect("added").id
+}
+
+#[tokio::test]
+async fn whoever_has_no_password_accepts_while_they_are_signed_in() {
+    let kit = Kit::multi();
+    let other = kit.store.system().create_account("harbour".to_owned(), kit.clock.now()).await.expect("made");
+    let lee = without_password(&kit, "lee@example.com").await;
+    let identity = ExternalIdentity {
+        issuer: "https://id".into(),
+        subject: "lee".into(),
+        user: lee,
+        linked_at: kit.clock.now(),
+    };
+    kit.store.people().link_identity(identity, "cli:0".into(), kit.clock.now()).await.expect("linked");
+    let session = kit.identity.begin_session(lee, None, &origin()).await.expect("as the provider says");
+    let lee = kit.as_caller(&session).await;
+    let new = invitation("lee@example.com", Into::Account(Role::Editor));
+    let created = kit.identity.invite(&Caller::host(0, other.id), new).await.expect("invited");
+    let link = created.secret.reveal();
+    let offer = kit.identity.read_offer(link, &origin()).await.expect("offered");
+    assert_eq!((offer.known, offer.proof), (true, Proof::SignIn));
+
+    let mallory = kit.caller("mallory@example.com", Role::Owner).await;
+    for signed_in in [None, Some(&mallory)] {
+        let taken = kit.identity.accept_invitation(yes(link, PASSWORD), signed_in, &origin()).await;
+        assert_eq!(code(taken), "sign_in_first", "the link alone takes over nobody");
+    }
+    assert_eq!(code(kit.try_sign_in("lee@example.com", PASSWORD, None).await), "wrong_credentials");
+    let only_the_link = Acceptance { name: None, password: None, ..yes(link, PASSWORD) };
+    let session =
+        kit.identity.accept_invitation(only_the_link, Some(&lee), &origin()).await.expect("accepted");
+    let caller = kit.as_caller(&session).await;
+    assert_eq!((caller.account, caller.actor), (other.id, lee.actor));
+    assert_eq!(caller.access, Access::Role(Role::Editor));
+    assert_eq!(code(kit.try_sign_in("lee@example.com", PASSWORD, None).await), "wrong_credentials");
+}
+
+#[tokio::test]
+async fn whoever_has_no_way_in_gets_one_by_the_link_but_never_into_another_account() {
+    let kit = Kit::multi();
+    let owner = kit.caller("kim@example.com", Role::Owner).await;
+    let other = kit.store.system().create_account("harbour".to_owned(), kit.clock.now()).await.expect("made");
+    let lee = without_password(&kit, "lee@example.com").await;
+    let new = || invitation("lee@example.com", Into::Account(Role::Editor));
+    let foreign = kit.identity.invite(&Caller::host(0, other.id), new()).await.expect("invited");
+    let foreign = foreign.secret.reveal();
+    let offer = kit.identity.read_offer(foreign, &origin()).await.expect("offered");
+    assert_eq!(offer.proof, Proof::SignIn, "else the owners of one account open the other");
+    let taken = kit.identity.accept_invitation(yes(foreign, PASSWORD), None, &origin()).await;
+    assert_eq!(code(taken), "sign_in_first");
+    assert_eq!(code(kit.try_sign_in("lee@example.com", PASSWORD, None).await), "wrong_credentials");
+
+    kit.identity.remove_member(&owner, lee).await.expect("removed");
+    let again = kit.identity.invite(&owner, new()).await.expect("invited again");
+    let again = again.secret.reveal();
+    let offer = kit.identity.read_offer(again, &origin()).await.expect("offered");
+    assert_eq!((offer.known, offer.proof), (true, Proof::NewPassword));
+    let weak = kit.identity.accept_invitation(yes(again, "password123"), None, &origin()).await;
+    assert_eq!(code(weak), "common_password");
+    let session =
+        kit.identity.accept_invitation(yes(again, PASSWORD), None, &origin()).await.expect("accepted");
+    let caller = kit.as_caller(&session).await;
+    assert_eq!((caller.account, caller.actor), (AccountId::DEFAULT, Actor::User(lee)));
+    kit.try_sign_in("lee@example.com", PASSWORD, None).await.expect("and from then on with the password");
+}
+
 #[tokio::test]
 async fn many_owners_come_by_invitation_into_accounts_of_their_own() {
     let kit = Kit::multi();
@@ -156,14 +231,15 @@ async fn many_owners_come_by_invitation_into_accounts_of_their_own() {
     let created = kit.identity.invite(&owner, new.clone()).await.expect("invited");
     assert_eq!(kit.identity.list_invitations(&owner).await.expect("listed").len(), 1);
     assert!(kit.identity.list_invitations(&admin).await.expect("listed").is_empty(), "not the account's");
-    let unnamed = kit.identity.accept_invitation(yes(created.secret.reveal(), PASSWORD), &origin()).await;
+    let unnamed =
+        kit.identity.accept_invitation(yes(created.secret.reveal(), PASSWORD), None, &origin()).await;
     assert_eq!(code(unnamed), "missing");
     let named = |name: &str| Acceptance {
         account_name: Some(name.to_owned()),
         ..yes(created.secret.reveal(), PASSWORD)
     };
-    assert_eq!(code(kit.identity.accept_invitation(named("default"), &origin()).await), "name_taken");
-    let session = kit.identity.accept_invitation(named("harbour"), &origin()).await.expect("accepted");
+    assert_eq!(code(kit.identity.accept_invitation(named("default"), None, &origin()).await), "name_taken");
+    let session = kit.identity.accept_invitation(named("harbour"), None, &origin()).await.expect("accepted");
     let lee = kit.as_caller(&session).await;
     assert_ne!(lee.account, AccountId::DEFAULT);
     assert_eq!(lee.access, Access::Role(Role::Owner));

@@ -2,6 +2,8 @@
 
 use quaywatch_core::access::{Access, Role};
 
+use super::super::again::Shown;
+use super::super::tokens::NewToken;
 use super::*;
 use crate::caller::Actor;
 
@@ -181,6 +183,42 @@ async fn whoever_leaves_an_account_is_out_at_once() {
     kit.identity.remove_member(&owner, id).await.expect("removed");
     assert_eq!(code(kit.recognise(&session).await), "session_ended");
     assert_eq!(code(kit.try_sign_in("lee@example.com", PASSWORD, None).await), "no_account");
+}
+
+#[tokio::test]
+async fn whoever_stays_connected_is_asked_again_which_is_no_use_of_the_session() {
+    let kit = Kit::new();
+    kit.person("kim@example.com", Role::Owner).await;
+    let session = kit.sign_in("kim@example.com").await;
+    let kim = kit.as_caller(&session).await;
+    let again = async |session: &NewSession, caller: &Caller| {
+        kit.identity.recognise_again(caller, Shown::Session(session.secret.reveal())).await
+    };
+    kit.clock.advance(13 * DAY);
+    again(&session, &kim).await.expect("still good");
+    kit.clock.advance(2 * DAY);
+    assert_eq!(code(again(&session, &kim).await), "session_ended", "fifteen days without a use");
+
+    let other = kit.store.system().create_account("harbour".to_owned(), kit.clock.now()).await.expect("made");
+    let session = kit.sign_in("kim@example.com").await;
+    let Actor::User(id) = kim.actor else { panic!("a person") };
+    let host = Caller::host(0, other.id);
+    let people = kit.store.account(other.id);
+    people.set_role(id, Role::Viewer, host.author(), kit.clock.now()).await.expect("a member there too");
+    kit.identity.switch_account(&kim, session.secret.reveal(), other.id).await.expect("switched");
+    assert_eq!(code(again(&session, &kim).await), "account_left");
+    let there = kit.as_caller(&session).await;
+    assert_eq!(again(&session, &there).await.expect("good there").access, Access::Role(Role::Viewer));
+
+    let new =
+        NewToken { name: "ci".into(), scopes: vec!["read".parse().expect("a scope")], expires_at: None };
+    let token = kit.identity.create_token(&kit.host(), new).await.expect("created");
+    let by = Shown::Token(token.secret.reveal());
+    let program =
+        kit.identity.authenticate_token(token.secret.reveal(), origin().address).await.expect("good");
+    kit.identity.recognise_again(&program, by).await.expect("still good");
+    kit.identity.revoke_token(&kit.host(), token.token.id).await.expect("revoked");
+    assert_eq!(code(kit.identity.recognise_again(&program, by).await), "token_revoked");
 }
 
 #[tokio::test]

@@ -67,6 +67,13 @@ pub struct BulkItem {
     pub warnings: Vec<Problem>,
 }
 
+impl BulkItem {
+    /// The server could not go on.
+    fn not_reached(error: &OperationError) -> Self {
+        Self { outcome: Err(OperationError::Unavailable(error.to_string())), warnings: Vec::new() }
+    }
+}
+
 /// One monitor that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BulkDone {
@@ -93,6 +100,10 @@ impl Operations {
         let known = self.known(caller.account).await?;
         let wishes = act.wishes(&known)?;
         let work = Bulk { operations: self, caller, known: &known, act: &act, atomic };
+        let _alone = match act {
+            BulkAct::Create(_) => self.alone(caller.account).await?,
+            BulkAct::Update(_) | BulkAct::Pause(..) | BulkAct::Resume(_) | BulkAct::Delete(_) => None,
+        };
         let mut items = Vec::with_capacity(wishes.len());
         let mut wishes = wishes.into_iter().peekable();
         while wishes.peek().is_some() {
@@ -104,7 +115,16 @@ impl Operations {
                 monitors += wish.monitors();
                 piece.push(wish);
             }
-            items.extend(work.piece(piece).await?);
+            let count = piece.len();
+            match work.piece(piece).await {
+                Ok(done) => items.extend(done),
+                Err(error) if items.is_empty() => return Err(error),
+                // What was written before is written, and must be told.
+                Err(error) => {
+                    let left = count + wishes.by_ref().count();
+                    items.extend((0..left).map(|_| BulkItem::not_reached(&error)));
+                }
+            }
         }
         let done = !atomic || items.iter().all(|item: &BulkItem| item.outcome.is_ok());
         Ok(BulkReport { items, done })

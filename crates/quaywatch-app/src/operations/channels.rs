@@ -115,6 +115,7 @@ impl Operations {
     ) -> Result<ChannelView, OperationError> {
         caller.require(CHANGE)?;
         let read = read(body)?;
+        let _alone = self.alone(caller.account).await?;
         let turn = self.changes.turn().await;
         let known = self.account(caller).channels().await?;
         self.expect_room_for_channel(caller.account, known.len() as u64).await?;
@@ -214,6 +215,7 @@ impl Operations {
         id: ChannelId,
     ) -> Result<ChannelView, OperationError> {
         caller.require(CHANGE)?;
+        let _alone = self.alone(caller.account).await?;
         let turn = self.changes.turn().await;
         let store = self.account(caller);
         let removed = store.removed_channels().await?;

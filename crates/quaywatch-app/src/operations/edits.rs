@@ -43,6 +43,7 @@ impl Operations {
 
     async fn create(&self, caller: &Caller, read: ReadSpec) -> Result<Written, OperationError> {
         let ReadSpec { spec, warnings } = read;
+        let _alone = self.alone(caller.account).await?;
         let turn = self.changes.turn().await;
         self.room(caller.account).await?.add(&spec)?;
         self.expect_free(caller, &spec).await?;
@@ -106,6 +107,7 @@ impl Operations {
         id: MonitorId,
     ) -> Result<MonitorView, OperationError> {
         caller.require(EDIT)?;
+        let _alone = self.alone(caller.account).await?;
         let turn = self.changes.turn().await;
         let mut rows = self.account(caller).monitor_rows(vec![id]).await?;
         rows.retain(|row| row.removed_at.is_some());

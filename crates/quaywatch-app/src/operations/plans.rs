@@ -1,8 +1,12 @@
 //! What the account's plan allows, asked before anything is added.
 
+#[cfg(test)]
+mod room_tests;
+
 use std::sync::Arc;
 
 use quaywatch_core::{AccountId, MonitorSpec};
+use tokio::sync::OwnedMutexGuard;
 
 use super::{OperationError, Operations};
 use crate::config::plans::Plan;
@@ -25,6 +29,19 @@ impl Operations {
         // Without a limit nobody counts.
         let used = if plan.max_urls.is_some() { self.count_stored(account).await? } else { 0 };
         Ok(Room { plan, used })
+    }
+
+    /// To be held by whoever adds, around its turns. A document is measured as a whole and written in pieces: where the
+    /// plan has limits, nobody adds to the account meanwhile, so that what was found to fit does.
+    pub(super) async fn alone(
+        &self,
+        account: AccountId,
+    ) -> Result<Option<OwnedMutexGuard<()>>, OperationError> {
+        let plan = self.plan_of(account).await?;
+        if plan.max_urls.is_none() && plan.channels.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(self.changes.document(account).await))
     }
 }
 

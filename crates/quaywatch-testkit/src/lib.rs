@@ -4,11 +4,13 @@
 //! and to namespaces that it made, never to anything else.
 
 pub mod clock;
-
+pub mod device;
 pub mod netns;
 pub mod port;
 pub mod process;
+pub mod provider;
 pub mod random;
 pub mod servers;
 pub mod sink;
 pub mod wait;
+pub mod world;

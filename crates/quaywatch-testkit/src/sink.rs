@@ -221,7 +221,7 @@ fn reset(stream: TcpStream) {
     drop(stream);
 }
 
-fn read_request(stream: &TcpStream) -> Option<Received> {
+pub(crate) fn read_request(stream: &TcpStream) -> Option<Received> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;

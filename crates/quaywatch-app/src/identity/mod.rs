@@ -34,7 +34,7 @@ use quaywatch_core::egress::Accounts;
 use quaywatch_core::{Clock, Secret, Timestamp, UserId};
 use quaywatch_net::http::HttpClient;
 use quaywatch_store::records::Author;
-use quaywatch_store::{AccountStore, PeopleStore, Store, StoreError};
+use quaywatch_store::{AccountStore, PeopleStore, Sealer, Store, StoreError};
 
 use crate::caller::{Actor, Caller};
 use crate::config::Config;
@@ -161,9 +161,9 @@ impl Identity {
     }
 
     /// From now on second factors can be kept.
-    pub(crate) fn attach_vault(&self, vault: Arc<dyn Vault>) {
+    pub fn attach_sealer(&self, sealer: Arc<Sealer>) {
         // Set once, by whoever wires the server: a second time changes nothing.
-        let _ = self.0.vault.set(vault);
+        let _ = self.0.vault.set(sealer);
     }
 
     fn settings(&self) -> Arc<Settings> {

@@ -126,7 +126,8 @@ impl Server {
         let listen = options.listen.or(choice.config.server.listen).unwrap_or(DEFAULT_LISTEN);
         let listener = bind(listen).await.map_err(StartError::Listen)?;
         let sealer = Sealer::open_or_create(&data_dir).map_err(|error| StartError::Key(error.to_string()))?;
-        let vault: Arc<dyn Vault> = Arc::new(sealer);
+        let sealer = Arc::new(sealer);
+        let vault: Arc<dyn Vault> = Arc::<Sealer>::clone(&sealer);
         if let Some(told) = &choice.told {
             told.log();
         }
@@ -136,7 +137,7 @@ impl Server {
         let operations = Operations::new(Arc::clone(&store), Arc::clone(&clock), settings);
         let signing_in = identity::Settings::of(&choice.config);
         let identity = Identity::new(Arc::clone(&store), Arc::clone(&clock), signing_in);
-        identity.attach_vault(Arc::clone(&vault));
+        identity.attach_sealer(sealer);
         let (file, parts) = (options.config.clone(), Mutex::new(None));
         let server = Self { file, watch, store, clock, observatory, operations, identity, parts };
         server.take(&choice).await?;

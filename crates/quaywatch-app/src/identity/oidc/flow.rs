@@ -15,7 +15,8 @@ use openidconnect::core::{
 };
 use openidconnect::{
     AsyncHttpClient, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse,
-    IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse as _,
+    IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope,
+    TokenResponse as _,
 };
 use quaywatch_core::{Clock, Secret};
 use quaywatch_net::http::{HttpClient, Limits, Request};
@@ -134,8 +135,15 @@ impl Flow<'_> {
             .set_pkce_verifier(away.verifier)
             .request_async(&self.wire())
             .await
-            .map_err(|error| {
-                FlowError::Unproved(format!("the provider did not take the code: {}", told(&error)))
+            .map_err(|error| match &error {
+                RequestTokenError::Request(_) => {
+                    FlowError::Provider(format!("cannot be given the code: {}", told(&error)))
+                }
+                RequestTokenError::ServerResponse(_)
+                | RequestTokenError::Parse(..)
+                | RequestTokenError::Other(_) => {
+                    FlowError::Unproved(format!("the provider did not take the code: {}", told(&error)))
+                }
             })?;
         let token = tokens
             .id_token()
@@ -248,9 +256,9 @@ pub(in crate::identity) fn client_of_tests(clock: Arc<dyn Clock>) -> HttpClient 
 mod tests {
     use quaywatch_core::egress::{Accounts, EgressPolicy};
     use quaywatch_testkit::clock::ManualClock;
+    use quaywatch_testkit::provider::{CLIENT_ID, CLIENT_SECRET, Fault, Provider as TestProvider};
     use serde_json::json;
 
-    use super::super::provider::{CLIENT_ID, CLIENT_SECRET, Fault, TestProvider};
     use super::*;
 
     const REDIRECT: &str = "https://watch.example.com/callback";
@@ -265,7 +273,7 @@ mod tests {
     impl Scene {
         async fn new(egress: EgressPolicy) -> Self {
             let clock = Arc::new(ManualClock::new());
-            let provider = TestProvider::start(Arc::<ManualClock>::clone(&clock)).await;
+            let provider = TestProvider::start(Arc::<ManualClock>::clone(&clock));
             let declared = Provider {
                 name: "test".to_owned(),
                 issuer: provider.issuer.clone(),
@@ -308,6 +316,7 @@ mod tests {
     async fn whatever_a_provider_does_wrong_proves_nothing() {
         let scene = Scene::new(EgressPolicy::default()).await;
         for fault in [
+            Fault::Down,
             Fault::OtherIssuerInDiscovery,
             Fault::OtherIssuerInToken,
             Fault::OtherAudience,

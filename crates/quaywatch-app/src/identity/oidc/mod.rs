@@ -2,8 +2,6 @@
 //! issuer pinned to the one in the file. A provider says who somebody is; what they may here, their membership says.
 
 pub(super) mod flow;
-#[cfg(test)]
-pub(super) mod provider;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -152,7 +152,8 @@ fn unusable(why: &str) -> OperationError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::device::Device;
+    use quaywatch_testkit::device::Device;
+
     use super::*;
 
     const URL: &str = "https://watch.example.com";

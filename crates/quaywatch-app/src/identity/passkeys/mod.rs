@@ -2,8 +2,6 @@
 //! pass through as JSON, for the browser's own functions.
 
 mod ceremony;
-#[cfg(test)]
-pub(super) mod device;
 
 use quaywatch_core::{Timestamp, UserId};
 use quaywatch_store::records::{NewPasskey, PasskeyRecord};

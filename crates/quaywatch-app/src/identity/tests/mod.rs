@@ -53,7 +53,7 @@ impl Kit {
             SqliteStore::open_serving(directory.path(), Arc::clone(&shared)).expect("the store opens");
         let store: Arc<dyn Store> = store;
         let identity = Identity::new(Arc::clone(&store), shared, settings);
-        identity.attach_vault(Arc::new(Sealer::open_or_create(directory.path()).expect("a key")));
+        identity.attach_sealer(Arc::new(Sealer::open_or_create(directory.path()).expect("a key")));
         Self { identity, store, clock, directory }
     }
 

@@ -1,11 +1,11 @@
 //! The second factor, passkeys and providers, over a real store; and that nothing of it can be read at rest.
 
+use quaywatch_testkit::device::Device;
+use quaywatch_testkit::provider::{CLIENT_ID, CLIENT_SECRET, Provider as TestProvider};
 use serde_json::json;
 use totp_rs::Builder;
 
-use super::super::oidc::provider::{CLIENT_ID, CLIENT_SECRET, TestProvider};
 use super::super::oidc::{Arrival, Departure, Return};
-use super::super::passkeys::device::Device;
 use super::*;
 use crate::config::sign_in::Provider;
 
@@ -149,7 +149,7 @@ struct Harbour {
 impl Harbour {
     async fn new(change: impl FnOnce(&mut Provider)) -> Self {
         let kit = Kit::new();
-        let provider = TestProvider::start(Arc::<ManualClock>::clone(&kit.clock)).await;
+        let provider = TestProvider::start(Arc::<ManualClock>::clone(&kit.clock));
         let mut declared = Provider {
             name: "company".to_owned(),
             issuer: provider.issuer.clone(),

@@ -1,4 +1,4 @@
-//! A device of the tests' own: one P-256 key, a counter, no attestation. It signs what a browser at its site would.
+//! A device that holds passkeys: one P-256 key, a counter, no attestation. It signs what a browser at its site would.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 /// One device that somebody holds.
-#[derive(Clone)]
-pub(in crate::identity) struct Device {
+#[derive(Debug, Clone)]
+pub struct Device {
     key: SigningKey,
     id: Vec<u8>,
     origin: String,
@@ -23,7 +23,12 @@ const VERIFIED: u8 = 0x04;
 const ATTESTED: u8 = 0x40;
 
 impl Device {
-    pub(in crate::identity) fn new(origin: &str, seed: u8) -> Self {
+    /// A device whose browser shows the site `origin`.
+    ///
+    /// # Panics
+    /// Where `seed` is 0, which is no key.
+    #[must_use]
+    pub fn new(origin: &str, seed: u8) -> Self {
         Self {
             key: SigningKey::from_slice(&[seed; 32]).expect("a valid scalar"),
             id: vec![seed; 16],
@@ -35,23 +40,26 @@ impl Device {
     }
 
     /// Says to be another device.
-    pub(in crate::identity) fn pretend(&mut self, other: &Self) {
+    pub fn pretend(&mut self, other: &Self) {
         self.id.clone_from(&other.id);
         self.handle.clone_from(&other.handle);
     }
 
     /// The person goes to another site.
-    pub(in crate::identity) fn visit(&mut self, origin: &str) {
+    pub fn visit(&mut self, origin: &str) {
         origin.clone_into(&mut self.origin);
     }
 
     /// Signs without asking for a finger or a PIN.
-    pub(in crate::identity) fn skip_verification(&mut self) {
+    pub fn skip_verification(&mut self) {
         self.verifies = false;
     }
 
     /// `navigator.credentials.create`.
-    pub(in crate::identity) fn create(&mut self, options: &Value) -> Value {
+    ///
+    /// # Panics
+    /// Never: what it writes is short.
+    pub fn create(&mut self, options: &Value) -> Value {
         let options = &options["publicKey"];
         self.handle = text(&options["user"]["id"]).to_owned();
         let client = self.client_data("webauthn.create", options);
@@ -74,7 +82,7 @@ impl Device {
     }
 
     /// `navigator.credentials.get`.
-    pub(in crate::identity) fn get(&mut self, options: &Value) -> Value {
+    pub fn get(&mut self, options: &Value) -> Value {
         let options = &options["publicKey"];
         let client = self.client_data("webauthn.get", options);
         let data = self.authenticator_data(text(&options["rpId"]), 0);

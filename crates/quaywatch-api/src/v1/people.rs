@@ -11,7 +11,9 @@ use serde_json::json;
 
 use super::Open;
 use super::session::{Begun, origin};
-use crate::framework::{Call, Created, Done, Json, Listed, Needs, Public, Routes, Shown, Tag, docs};
+use crate::framework::{
+    Call, Created, Done, Json, Listed, Needs, Public, Routes, Shown, SignedIn, Tag, docs,
+};
 use crate::wire::ids::Id;
 use crate::wire::people::{
     AcceptRequest, Invitation, Member, MemberPatch, NewInvitationRequest, Offer, OfferRequest,
@@ -38,10 +40,13 @@ pub(super) fn routes(routes: &mut Routes) {
     );
     routes.delete(
         "/members/{id}",
-        MANAGE,
+        // Everybody may take themselves out, so the operation alone can tell.
+        SignedIn,
         remove,
-        docs("members_remove", "Take somebody out of the account")
-            .about("Their sessions here end and the tokens that they made are revoked."),
+        docs("members_remove", "Take somebody out of the account").about(
+            "Their sessions here end and the tokens that they made are revoked. Everybody may leave; taking out others \
+             needs the role admin, and as much as they are.",
+        ),
     );
     routes.get("/invitations", MANAGE, invited, docs("invitations_list", "List invitations that wait"));
     routes.post(

@@ -1,7 +1,7 @@
 //! Members and invitations.
 
 use quaywatch_app::identity::invitations::{
-    CreatedInvitation, Into as InvitedInto, InvitationView, Offer as OfferView, Proof as ProofOfOffer,
+    CreatedInvitation, Into as InvitedInto, InvitationView, Offer as OfferView, Proof,
 };
 use quaywatch_app::identity::members::MemberView;
 use quaywatch_core::UserId;
@@ -157,13 +157,13 @@ pub(crate) struct Offer {
     role: Role,
     /// Whether there is a person of this address already.
     known: bool,
-    proof: Proof,
+    proof: InvitationProof,
 }
 
 /// What whoever accepts must bring.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Proof {
+enum InvitationProof {
     /// They choose a password.
     NewPassword,
     /// Their password, and the code of their second factor where they have one.
@@ -175,9 +175,9 @@ enum Proof {
 impl From<OfferView> for Offer {
     fn from(view: OfferView) -> Self {
         let proof = match view.proof {
-            ProofOfOffer::NewPassword => Proof::NewPassword,
-            ProofOfOffer::Password => Proof::Password,
-            ProofOfOffer::SignIn => Proof::SignIn,
+            Proof::NewPassword => InvitationProof::NewPassword,
+            Proof::Password => InvitationProof::Password,
+            Proof::SignIn => InvitationProof::SignIn,
         };
         Self { email: view.email, account: view.account, role: view.role.into(), known: view.known, proof }
     }

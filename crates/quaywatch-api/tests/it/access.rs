@@ -1,8 +1,13 @@
 //! Who may do what, for every route of the document, every role, and own and foreign things.
 
+use std::sync::{Arc, Mutex};
+
 use quaywatch_api::document;
 use quaywatch_core::access::{Level, Role};
 use serde_json::Value;
+use tracing::field::{Field, Visit};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
 use crate::document::operations;
 use crate::examples::{Contract, furnish, path_of, request};
@@ -86,4 +91,67 @@ async fn what_belongs_to_another_account_is_not_there() {
         contract.check(&operation, &answer);
     }
     assert_eq!(kit.get("a1:owner", "/monitors/m1").await.status, 200, "and it is still there");
+}
+
+/// What operations ask for, as they say it to whoever listens.
+#[derive(Debug, Clone, Default)]
+struct Asked(Arc<Mutex<Vec<(String, String)>>>);
+
+impl Asked {
+    fn take(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut *self.0.lock().expect("nobody panics with it"))
+    }
+}
+
+impl<S: tracing::Subscriber> Layer<S> for Asked {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        #[derive(Default)]
+        struct Policy(String, String);
+        impl Visit for Policy {
+            fn record_str(&mut self, field: &Field, value: &str) {
+                match field.name() {
+                    "resource" => value.clone_into(&mut self.0),
+                    "level" => value.clone_into(&mut self.1),
+                    _ => {}
+                }
+            }
+
+            fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+        }
+        if event.metadata().target() == "quaywatch::access" {
+            let mut policy = Policy::default();
+            event.record(&mut policy);
+            self.0.lock().expect("nobody panics with it").push((policy.0, policy.1));
+        }
+    }
+}
+
+/// The matrix above cannot see an operation that asks for less than its route: the route refuses first.
+#[tokio::test]
+async fn every_operation_asks_first_for_exactly_what_its_route_asks_for() {
+    let asked = Asked::default();
+    // While only one listens in the whole process, what others say first on other threads is taken to interest nobody.
+    let _another = tracing::Dispatch::new(tracing_subscriber::registry());
+    let listening = tracing_subscriber::registry().with(asked.clone());
+    let _listens = tracing::subscriber::set_default(listening);
+    let mut differ = Vec::new();
+    for (path, method, operation) in operations(&document()) {
+        let policy = &operation["x-policy"];
+        let (Some(resource), Some(level)) = (policy["resource"].as_str(), policy["level"].as_str()) else {
+            continue;
+        };
+        let kit = Kit::new();
+        furnish(&kit).await;
+        asked.take();
+        let target = path_of(&path, &operation);
+        let answer = kit.send(request("a1:owner", &method, &target, &operation)).await;
+        let asked = asked.take();
+        if asked.first() != Some(&(resource.to_owned(), level.to_owned())) {
+            differ.push(format!(
+                "{method} {target}: its route asks for {resource}:{level}, its operation for {asked:?} ({}: {})",
+                answer.status, answer.text
+            ));
+        }
+    }
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
 }

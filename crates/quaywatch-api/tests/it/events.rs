@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
+use quaywatch_core::AccountId;
 use quaywatch_testkit::port::ClosedPort;
 use serde_json::{Value, json};
 
@@ -16,15 +17,17 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const OWNER: &str = "a1:owner";
 
 /// An open stream, and what of it was not looked at yet.
-struct Stream {
+pub(crate) struct Stream {
     body: Body,
     text: String,
 }
 
+/// What a client sends along to be recognised.
+pub(crate) type By<'b> = (&'b str, &'b str);
+
 impl Stream {
-    async fn open(serving: &Serving, last: Option<u64>) -> Self {
-        let mut request =
-            Request::get("/api/v1/events?after=0").header("authorization", format!("Bearer {OWNER}"));
+    pub(crate) async fn open(serving: &Serving, by: By<'_>, last: Option<u64>) -> Self {
+        let mut request = Request::get("/api/v1/events?after=0").header(by.0, by.1);
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
@@ -36,7 +39,7 @@ impl Stream {
     }
 
     /// The next transition; `None` once the stream has ended.
-    async fn next(&mut self) -> Option<Value> {
+    pub(crate) async fn next(&mut self) -> Option<Value> {
         loop {
             while let Some((message, rest)) = self.text.split_once("\n\n") {
                 let (message, rest) = (message.to_owned(), rest.to_owned());
@@ -62,7 +65,7 @@ impl Stream {
     }
 
     /// The next one of this status.
-    async fn until(&mut self, status: &str) -> Value {
+    pub(crate) async fn until(&mut self, status: &str) -> Value {
         loop {
             let next = self.next().await.expect("the stream goes on");
             if next["status"] == status {
@@ -76,7 +79,9 @@ impl Stream {
 async fn transitions_are_numbered_and_go_on_where_a_receiver_left_off() {
     let serving = Serving::start().await;
     let closed = ClosedPort::new();
-    let mut live = Stream::open(&serving, None).await;
+    let token = serving.token(AccountId::DEFAULT, "follows").await;
+    let by = ("x-api-key", token.as_str());
+    let mut live = Stream::open(&serving, by, None).await;
     let monitor = json!({
         "name": "refuses", "host": "127.0.0.1", "port": closed.address.port(), "check_interval": 1,
         "consecutive_failures_before_alert": 1,
@@ -93,7 +98,7 @@ async fn transitions_are_numbered_and_go_on_where_a_receiver_left_off() {
     assert!(paused["id"].as_u64() > down["id"].as_u64(), "{paused}");
 
     // The head wins over the query, which asks for all.
-    let mut again = Stream::open(&serving, down["id"].as_u64()).await;
+    let mut again = Stream::open(&serving, by, down["id"].as_u64()).await;
     assert_eq!(
         again.next().await.as_ref(),
         Some(&paused),
@@ -102,6 +107,58 @@ async fn transitions_are_numbered_and_go_on_where_a_receiver_left_off() {
 
     serving.stop.cancel();
     assert_eq!((live.next().await, again.next().await), (None, None), "streams end with the server");
+    serving.end().await;
+}
+
+/// Signs somebody in: the cookie of their session.
+async fn sign_in(serving: &Serving, path: &str, body: &Value) -> String {
+    let answer = serving.kit.post("", path, body).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let cookie = answer.header("set-cookie").and_then(|cookie| cookie.split(';').next());
+    cookie.expect("a cookie").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_may_no_more_is_cut_off_within_seconds_and_nobody_else_is() {
+    const PASSWORD: &str = "correct horse battery";
+    let serving = Serving::start().await;
+    let kit = &serving.kit;
+    let key = serving.identity.new_setup_key().await.expect("a store").expect("nobody is there yet");
+    let ada = json!({ "key": key.reveal(), "email": "ada@example.org", "name": "Ada", "password": PASSWORD });
+    let ada = sign_in(&serving, "/setup", &ada).await;
+    let invite = json!({ "email": "grace@example.org", "role": "viewer" });
+    let secret = kit.post(OWNER, "/invitations", &invite).await.json()["secret"].clone();
+    let yes = json!({ "secret": secret, "name": "Grace", "password": "staple battery horse" });
+    let grace = sign_in(&serving, "/invitations/accept", &yes).await;
+    let made = kit.post(OWNER, "/monitors", &json!({ "name": "m", "host": "127.0.0.1", "port": 9 })).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let (kept, revoked) =
+        (serving.token(AccountId::DEFAULT, "kept").await, serving.token(AccountId::DEFAULT, "revoked").await);
+
+    let mut stays = Stream::open(&serving, ("x-api-key", &kept), None).await;
+    let mut by_token = Stream::open(&serving, ("x-api-key", &revoked), None).await;
+    let mut by_session = Stream::open(&serving, ("cookie", &ada), None).await;
+    let mut by_member = Stream::open(&serving, ("cookie", &grace), None).await;
+
+    let listed = kit.get(OWNER, "/tokens").await.json();
+    let items = listed["items"].as_array().expect("tokens");
+    let id = items.iter().find(|token| token["name"] == "revoked").expect("listed")["id"].clone();
+    let id = id.as_str().expect("an id");
+    assert_eq!(
+        kit.call(OWNER, "DELETE", &format!("/tokens/{id}"), None).await.status,
+        StatusCode::NO_CONTENT
+    );
+    let sign_out = Request::delete("/api/v1/session").header("cookie", &ada).body(Body::empty());
+    assert_eq!(kit.send(sign_out.expect("a request")).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(kit.call(OWNER, "DELETE", "/members/u2", None).await.status, StatusCode::NO_CONTENT);
+    for (who, stream) in [("token", &mut by_token), ("session", &mut by_session), ("member", &mut by_member)]
+    {
+        while let Some(seen) = stream.next().await {
+            assert_ne!(seen["status"], "paused", "{who} sees what happens after");
+        }
+    }
+    assert_eq!(kit.post(OWNER, "/monitors/m1/pause", &json!({})).await.status, StatusCode::OK);
+    stays.until("paused").await;
     serving.end().await;
 }
 

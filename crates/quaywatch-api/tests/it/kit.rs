@@ -10,6 +10,7 @@ use axum::response::Response;
 use quaywatch_api::{Api, Parts};
 use quaywatch_app::caller::{Actor, Caller};
 use quaywatch_app::config;
+use quaywatch_app::identity::tokens::NewToken;
 use quaywatch_app::identity::{self, Identity};
 use quaywatch_app::operations::settings::Settings;
 use quaywatch_app::operations::{OperationError, Operations};
@@ -48,6 +49,16 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    pub(crate) async fn read(response: Response) -> Self {
+        let (head, body) = response.into_parts();
+        // A stream does not end; what stands in it is another test's business.
+        let is_stream = head.headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        let body = if is_stream { Body::empty() } else { body };
+        let bytes = to_bytes(body, usize::MAX).await.expect("the body is in memory");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Self { status: head.status, headers: head.headers, text }
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or(Value::Null)
     }
@@ -103,9 +114,14 @@ impl Authenticate for WordsAndPeople {
 impl Serving {
     /// A server whose names lead nowhere: examples name hosts that nobody may be asked about.
     pub(crate) async fn start() -> Self {
+        Self::of("resolvers: ['127.0.0.1:1']\nmonitors: []\n").await
+    }
+
+    /// A server of this file.
+    pub(crate) async fn of(text: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("quaywatch.yaml");
-        std::fs::write(&file, "resolvers: ['127.0.0.1:1']\nmonitors: []\n").expect("written");
+        std::fs::write(&file, text).expect("written");
         let options = Options {
             config: Some(file),
             data_dir: Some(directory.path().join("data")),
@@ -123,6 +139,14 @@ impl Serving {
         let router = as_if_from(ADDRESS.into(), gate.around(Api::router(parts)));
         let kit = Kit { clock: Arc::new(ManualClock::new()), router, _directory: directory };
         Self { kit, identity, stop, server }
+    }
+
+    /// A token of an account that may everything that tokens may, made on the server's own host.
+    pub(crate) async fn token(&self, account: AccountId, name: &str) -> String {
+        let scopes = vec!["admin".parse().expect("a scope")];
+        let new = NewToken { name: name.to_owned(), scopes, expires_at: None };
+        let created = self.identity.create_token(&Caller::host(0, account), new).await.expect("a token");
+        created.secret.reveal().clone()
     }
 
     pub(crate) async fn end(self) {
@@ -164,14 +188,7 @@ impl Kit {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.respond(request).await;
-        let (head, body) = response.into_parts();
-        // A stream does not end; what stands in it is another test's business.
-        let is_stream = head.headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
-        let body = if is_stream { Body::empty() } else { body };
-        let bytes = to_bytes(body, usize::MAX).await.expect("the body is in memory");
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        Answer { status: head.status, headers: head.headers, text }
+        Answer::read(self.respond(request).await).await
     }
 
     /// A request with JSON, or without a body.

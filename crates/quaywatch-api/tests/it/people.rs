@@ -123,3 +123,56 @@ async fn an_invited_person_gets_the_role_and_no_more() {
     assert_eq!(grace.call("monitors_list", "", None).await.status, 401, "removed people have no session");
     serving.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_may_leave_and_take_out_nobody_else() {
+    let serving = Serving::start().await;
+    let mut ada = first_owner(&serving).await;
+    let invitation = json!({ "email": "grace@example.org", "role": "viewer" });
+    let made = ada.done("invitations_create", "", Some(invitation)).await;
+    let mut grace = Person::new(&serving);
+    let accept = json!({ "secret": made["secret"], "name": "Grace", "password": NEXT });
+    grace.done("invitations_accept", "", Some(accept)).await;
+    let own = async |person: &mut Person<'_>| {
+        let profile = person.done("profile_read", "", None).await;
+        profile["id"].as_str().expect("an id").to_owned()
+    };
+    let (ada_id, grace_id) = (own(&mut ada).await, own(&mut grace).await);
+    assert_eq!(grace.call("members_remove", &ada_id, None).await.status, 403);
+    assert_eq!(ada.call("members_remove", &ada_id, None).await.status, 409, "the last owner stays");
+    assert_eq!(grace.call("members_remove", &grace_id, None).await.status, 204);
+    assert_eq!(grace.call("monitors_list", "", None).await.status, 401);
+    serving.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_signed_in_accepts_an_invitation_by_its_secret_alone() {
+    let serving = Serving::of("server: {accounts: multi}\nmonitors: []\n").await;
+    let mut ada = first_owner(&serving).await;
+    let invitation = json!({ "email": "grace@example.org", "role": "viewer" });
+    let made = ada.done("invitations_create", "", Some(invitation.clone())).await;
+    let mut grace = Person::new(&serving);
+    let secret = json!({ "secret": made["secret"] });
+    assert_eq!(grace.done("invitations_read", "", Some(secret.clone())).await["proof"], "new_password");
+    let nothing = grace.call("invitations_accept", "", Some(secret)).await;
+    assert_eq!(nothing.json()["errors"][0]["pointer"], "/name", "{}", nothing.text);
+    let accept = json!({ "secret": made["secret"], "name": "Grace", "password": NEXT });
+    grace.done("invitations_accept", "", Some(accept)).await;
+
+    let own = json!({ "email": "lee@example.org" });
+    let own = ada.done("invitations_create", "", Some(own)).await;
+    let mut lee = Person::new(&serving);
+    let accept =
+        json!({ "secret": own["secret"], "name": "Lee", "password": NEXT, "account_name": "harbour" });
+    let harbour = lee.done("invitations_accept", "", Some(accept)).await["account"].clone();
+    let made = lee.done("invitations_create", "", Some(invitation)).await;
+    let secret = json!({ "secret": made["secret"] });
+    assert_eq!(grace.done("invitations_read", "", Some(secret.clone())).await["proof"], "password");
+    let before = grace.cookie.clone();
+    let signed_in = grace.done("invitations_accept", "", Some(secret)).await;
+    assert_eq!(signed_in["account"], harbour);
+    assert_ne!(grace.cookie, before);
+    let mut old = Person { cookie: before, ..Person::new(&serving) };
+    assert_eq!(old.call("profile_read", "", None).await.status, 401, "the session of before has ended");
+    serving.end().await;
+}

@@ -12,9 +12,10 @@ use tokio::runtime::{Builder, Runtime};
 /// As many as there may be cores in use for clients at once.
 const WORKERS: usize = 2;
 
-/// A tenth of the share of a thread that checks (`sched_prio_to_weight` in the kernel: 110 of 1,024).
+/// A third of the share of a thread that checks (`sched_prio_to_weight` in the kernel: 335 of 1,024). More would leave
+/// people waiting for pages on a machine where other programs are at work too.
 #[cfg(target_os = "linux")]
-const GIVES_WAY_BY: i32 = 10;
+const GIVES_WAY_BY: i32 = 5;
 
 /// Starts it.
 ///

@@ -10,10 +10,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use people::{
-    Token, TokenCommand, TokenCreate, TokenList, TokenRevoke, User, UserAdd, UserCommand, UserResetPassword,
+    Inside, Place, Token, TokenCommand, TokenCreate, TokenList, TokenRevoke, User, UserAdd, UserCommand,
+    UserResetPassword,
 };
 pub(crate) use remote::{
-    Apply, Get, GetOutput, Pause, PlanOutput, Profile, ProfileAdd, ProfileCommand, Remote, Resume, What,
+    Apply, Get, GetOutput, Named, Pause, PlanOutput, Profile, ProfileAdd, ProfileCommand, Remote, Resume,
+    What,
 };
 
 /// Watches TCP ports and what speaks on them: knows within seconds that one stopped answering, says why, and tells

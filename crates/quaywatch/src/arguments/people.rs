@@ -7,6 +7,27 @@ use quaywatch_core::access::{Role, Scope};
 
 use super::{Data, Remote};
 
+/// In which account of the data on this host.
+#[derive(Debug, Args)]
+pub(crate) struct Inside {
+    /// In which account; the first where nothing is said
+    #[arg(long, value_name = "NAME")]
+    pub(crate) account: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+/// The same, or a server that is asked to do it.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    #[command(flatten)]
+    pub(crate) inside: Inside,
+
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
 #[derive(Debug, Args)]
 #[command(
     after_help = "Works with the server running or not. Whoever may write the data directory may do this; the audit log \
@@ -41,16 +62,12 @@ pub(crate) struct UserAdd {
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 
-    /// In which account; the first where nothing is said
-    #[arg(long, value_name = "NAME")]
-    pub(crate) account: Option<String>,
-
     /// Print a link by which they choose their password themselves, good for seven days
     #[arg(long)]
     pub(crate) invite: bool,
 
     #[command(flatten)]
-    pub(crate) data: Data,
+    pub(crate) inside: Inside,
 }
 
 #[derive(Debug, Args)]
@@ -97,6 +114,17 @@ pub(crate) enum TokenCommand {
     Revoke(TokenRevoke),
 }
 
+impl TokenCommand {
+    /// Where it is to be done.
+    pub(crate) const fn place(&self) -> &Place {
+        match self {
+            Self::Create(create) => &create.place,
+            Self::List(list) => &list.place,
+            Self::Revoke(revoke) => &revoke.place,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct TokenCreate {
     /// What it is for
@@ -111,28 +139,14 @@ pub(crate) struct TokenCreate {
     #[arg(long, value_name = "DURATION", value_parser = quaywatch_core::spec::duration::parse)]
     pub(crate) expires: Option<Duration>,
 
-    /// In which account; the first where nothing is said
-    #[arg(long, value_name = "NAME")]
-    pub(crate) account: Option<String>,
-
     #[command(flatten)]
-    pub(crate) data: Data,
-
-    #[command(flatten)]
-    pub(crate) remote: Remote,
+    pub(crate) place: Place,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TokenList {
-    /// In which account; the first where nothing is said
-    #[arg(long, value_name = "NAME")]
-    pub(crate) account: Option<String>,
-
     #[command(flatten)]
-    pub(crate) data: Data,
-
-    #[command(flatten)]
-    pub(crate) remote: Remote,
+    pub(crate) place: Place,
 }
 
 #[derive(Debug, Args)]
@@ -141,13 +155,6 @@ pub(crate) struct TokenRevoke {
     #[arg(value_name = "TOKEN")]
     pub(crate) which: String,
 
-    /// In which account; the first where nothing is said
-    #[arg(long, value_name = "NAME")]
-    pub(crate) account: Option<String>,
-
     #[command(flatten)]
-    pub(crate) data: Data,
-
-    #[command(flatten)]
-    pub(crate) remote: Remote,
+    pub(crate) place: Place,
 }

@@ -173,15 +173,25 @@ pub(crate) enum GetOutput {
     Yaml,
 }
 
+/// Monitors of a server.
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// The monitor's name or id (`m42`); several may be named
+    #[arg(value_name = "MONITOR", required = true)]
+    pub(crate) monitors: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   quaywatch pause 'orders database' --for 2h --reason 'moving racks'
   quaywatch pause m42 m43")]
 pub(crate) struct Pause {
-    /// The monitor's name or id (`m42`); several may be named
-    #[arg(value_name = "MONITOR", required = true)]
-    pub(crate) monitors: Vec<String>,
+    #[command(flatten)]
+    pub(crate) named: Named,
 
     /// For how long (`2h`, `3d`) [default: until somebody resumes it]
     #[arg(long = "for", value_name = "DURATION", value_parser = quaywatch_core::spec::duration::parse)]
@@ -190,19 +200,12 @@ pub(crate) struct Pause {
     /// Why, for those who wonder
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) remote: Remote,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
-    /// The monitor's name or id (`m42`); several may be named
-    #[arg(value_name = "MONITOR", required = true)]
-    pub(crate) monitors: Vec<String>,
-
     #[command(flatten)]
-    pub(crate) remote: Remote,
+    pub(crate) named: Named,
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::arguments::{Pause, Remote, Resume};
+use crate::arguments::{Named, Pause, Resume};
 use crate::client::{self, Call, Client};
 use crate::command::get;
 use crate::terminal;
@@ -17,30 +17,22 @@ pub(crate) fn pause(arguments: &Pause) -> ExitCode {
     if let Some(reason) = &arguments.reason {
         body["reason"] = json!(reason);
     }
-    each(&arguments.remote, &arguments.monitors, "pause", &body, |monitor| {
-        match monitor["paused"]["until"].as_str() {
-            Some(until) => format!("is paused until {until}"),
-            None => "is paused until somebody resumes it".to_owned(),
-        }
+    each(&arguments.named, "pause", &body, |monitor| match monitor["paused"]["until"].as_str() {
+        Some(until) => format!("is paused until {until}"),
+        None => "is paused until somebody resumes it".to_owned(),
     })
 }
 
 pub(crate) fn resume(arguments: &Resume) -> ExitCode {
-    each(&arguments.remote, &arguments.monitors, "resume", &json!({}), |_| "is checked again".to_owned())
+    each(&arguments.named, "resume", &json!({}), |_| "is checked again".to_owned())
 }
 
 /// Does it to each that is named. All are looked up first: a name that is mistyped stops none half way.
-fn each(
-    remote: &Remote,
-    names: &[String],
-    act: &str,
-    body: &Value,
-    told: impl Fn(&Value) -> String,
-) -> ExitCode {
+fn each(named: &Named, act: &str, body: &Value, told: impl Fn(&Value) -> String) -> ExitCode {
     client::run(async || {
-        let client = Client::new(remote)?;
-        let mut ids = Vec::with_capacity(names.len());
-        for name in names {
+        let client = Client::new(&named.remote)?;
+        let mut ids = Vec::with_capacity(named.monitors.len());
+        for name in &named.monitors {
             ids.push(terminal::value(&get::find_monitor(&client, name).await?["id"]));
         }
         for id in &ids {

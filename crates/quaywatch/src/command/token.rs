@@ -9,18 +9,16 @@ use quaywatch_core::access::Scope;
 use quaywatch_net::SystemClock;
 use serde_json::{Value, json};
 
-use crate::arguments::{Remote, Token, TokenCommand, TokenCreate, TokenList, TokenRevoke, What};
+use crate::arguments::{
+    Inside, Place, Remote, Token, TokenCommand, TokenCreate, TokenList, TokenRevoke, What,
+};
 use crate::client::{self, Call, Client};
 use crate::command::get;
 use crate::command::host::{self, Host};
 use crate::terminal;
 
 pub(crate) fn run(arguments: &Token) -> ExitCode {
-    let (data, remote, account) = match &arguments.command {
-        TokenCommand::Create(create) => (&create.data, &create.remote, &create.account),
-        TokenCommand::List(list) => (&list.data, &list.remote, &list.account),
-        TokenCommand::Revoke(revoke) => (&revoke.data, &revoke.remote, &revoke.account),
-    };
+    let Place { inside: Inside { account, data }, remote } = arguments.command.place();
     let is_said = remote.server.is_some() || remote.profile.is_some();
     let is_local = !is_said && (data.data_dir.is_some() || data.config.is_some());
     match if is_local { Ok(false) } else { client::is_asked_for(remote) } {
@@ -35,9 +33,9 @@ pub(crate) fn run(arguments: &Token) -> ExitCode {
         Ok(false) => {}
     }
     match &arguments.command {
-        TokenCommand::Create(given) => host::run(&given.data, async |host| create(&host, given).await),
-        TokenCommand::List(given) => host::run(&given.data, async |host| list(&host, given).await),
-        TokenCommand::Revoke(given) => host::run(&given.data, async |host| revoke(&host, given).await),
+        TokenCommand::Create(given) => host::run(data, async |host| create(&host, given).await),
+        TokenCommand::List(given) => host::run(data, async |host| list(&host, given).await),
+        TokenCommand::Revoke(given) => host::run(data, async |host| revoke(&host, given).await),
     }
 }
 
@@ -95,7 +93,7 @@ fn scopes(scopes: &[Scope]) -> Vec<String> {
 
 /// The token alone goes to standard output, so that `TOKEN=$(quaywatch token create …)` is all a script needs.
 async fn create(host: &Host, arguments: &TokenCreate) -> Result<(), String> {
-    let caller = host.in_account(arguments.account.as_deref()).await?;
+    let caller = host.in_account(arguments.place.inside.account.as_deref()).await?;
     let expires_at = arguments.expires.map(|expires| host.clock.now() + expires);
     let new = NewToken { name: arguments.name.clone(), scopes: arguments.scope.clone(), expires_at };
     let created = host.identity.create_token(&caller, new).await.map_err(host::told)?;
@@ -104,7 +102,7 @@ async fn create(host: &Host, arguments: &TokenCreate) -> Result<(), String> {
 }
 
 async fn list(host: &Host, arguments: &TokenList) -> Result<(), String> {
-    let caller = host.in_account(arguments.account.as_deref()).await?;
+    let caller = host.in_account(arguments.place.inside.account.as_deref()).await?;
     let tokens = host.identity.list_tokens(&caller).await.map_err(host::told)?;
     if tokens.is_empty() {
         terminal::say("There are no tokens: `quaywatch token create --name NAME --scope SCOPE` makes one.\n");
@@ -136,7 +134,7 @@ fn end(token: &TokenView) -> String {
 }
 
 async fn revoke(host: &Host, arguments: &TokenRevoke) -> Result<(), String> {
-    let caller = host.in_account(arguments.account.as_deref()).await?;
+    let caller = host.in_account(arguments.place.inside.account.as_deref()).await?;
     let tokens = host.identity.list_tokens(&caller).await.map_err(host::told)?;
     let meant = |token: &&TokenView| {
         token.id.to_string() == arguments.which

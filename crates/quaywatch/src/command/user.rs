@@ -15,7 +15,7 @@ use crate::terminal;
 
 pub(crate) fn run(arguments: &User) -> ExitCode {
     match &arguments.command {
-        UserCommand::Add(given) => host::run(&given.data, async |host| add(&host, given).await),
+        UserCommand::Add(given) => host::run(&given.inside.data, async |host| add(&host, given).await),
         UserCommand::List(given) => host::run(&given.data, async |host| list(&host).await),
         UserCommand::ResetPassword(given) => {
             host::run(&given.data, async |host| reset_password(&host, given).await)
@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &User) -> ExitCode {
 }
 
 async fn add(host: &Host, arguments: &UserAdd) -> Result<(), String> {
-    let caller = host.in_account(arguments.account.as_deref()).await?;
+    let caller = host.in_account(arguments.inside.account.as_deref()).await?;
     if arguments.invite {
         let new = NewInvitation { email: arguments.email.clone(), into: Into::Account(arguments.role) };
         let created = host.identity.invite(&caller, new).await.map_err(host::told)?;

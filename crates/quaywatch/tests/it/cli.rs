@@ -1,38 +1,17 @@
 //! The command line as a person meets it: help, exit statuses, errors that say what to do.
 
-use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use quaywatch_testkit::port::{ClosedPort, FullPort, Manner, Port};
 
-use crate::BINARY;
+use crate::program::{err, out, program, run};
 
 fn quaywatch(arguments: &[&str]) -> Output {
     with_input(arguments, "")
 }
 
 fn with_input(arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(BINARY)
-        .args(arguments)
-        .env("NO_COLOR", "1")
-        .env_remove("QUAYWATCH_CONFIG")
-        .env_remove("QUAYWATCH_DATA_DIR")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    // It may end without reading.
-    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
-    child.wait_with_output().expect("it ends")
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    run(&mut program(arguments), input)
 }
 
 #[test]
@@ -157,11 +136,8 @@ fn completions_and_manual_pages_are_made() {
 fn the_shipped_examples_are_valid() {
     for example in ["quaywatch.yaml", "full.yaml"] {
         let path = format!("{}/../../examples/{example}", env!("CARGO_MANIFEST_DIR"));
-        let output = Command::new(BINARY)
-            .args(["validate", &path])
-            .env("OPS_WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-            .output()
-            .expect("it runs");
+        let mut validate = program(&["validate", &path]);
+        let output = run(validate.env("OPS_WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), "");
         assert!(output.status.success(), "{example}: {}", err(&output));
     }
 }

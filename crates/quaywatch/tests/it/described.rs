@@ -2,12 +2,12 @@
 //! allows and what it forbids, in a network namespace where nothing is but loopback.
 
 use std::path::Path;
-use std::process::Command;
 
 use quaywatch_testkit::netns::NetNs;
 use quaywatch_testkit::process::Server;
 
 use crate::BINARY;
+use crate::program::token;
 
 /// Whatever it finds, it finds again.
 const SEED: &str = "20261121";
@@ -32,7 +32,7 @@ fn the_api_answers_nothing_that_its_document_does_not_say() {
     )
     .within(&namespace);
     server.start();
-    let token = token(&server);
+    let token = token(&server.data(), "described", "admin");
     let document = format!("http://{}/api/openapi.json", server.listen);
     let output = namespace
         .command(&tester)
@@ -58,16 +58,6 @@ fn the_api_answers_nothing_that_its_document_does_not_say() {
     let complained = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}\n{complained}\nthe server's log:\n{}", server.log());
     assert!(!server.log().contains("panicked"), "{}", server.log());
-}
-
-fn token(server: &Server<'_>) -> String {
-    let output = Command::new(BINARY)
-        .args(["token", "create", "--name", "described", "--scope", "admin", "--data-dir"])
-        .arg(server.data())
-        .output()
-        .expect("it runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
 /// Where `./test` has put it.

@@ -1,53 +1,16 @@
 //! People and tokens from the command line, with the server running and not; and the link of a first start.
 
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use quaywatch_testkit::process::Server;
 use quaywatch_testkit::wait;
 
 use crate::BINARY;
+use crate::program::{beside, err, out, token};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 const NOTHING: &str = "monitors: []\n";
 const ACCOUNT: &str = "/api/v1/account";
-
-fn quaywatch(data: &Path, arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(BINARY)
-        .args(arguments)
-        .arg("--data-dir")
-        .arg(data)
-        .env("NO_COLOR", "1")
-        .env_remove("QUAYWATCH_CONFIG")
-        .env_remove("QUAYWATCH_DATA_DIR")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    // It may end without reading.
-    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
-    child.wait_with_output().expect("it ends")
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn token(data: &Path, name: &str, scope: &str) -> String {
-    let made = quaywatch(data, &["token", "create", "--name", name, "--scope", scope], "");
-    assert!(made.status.success(), "{}", err(&made));
-    let text = out(&made);
-    let token = text.strip_suffix('\n').expect("a line").to_owned();
-    assert!(token.starts_with("qw_t") && token.len() == 53, "the token alone: {text:?}");
-    token
-}
 
 fn is_let_in(server: &Server<'_>, token: &str) -> bool {
     server.get_with(ACCOUNT, &format!("authorization: Bearer {token}")).is_ok_and(|(status, _)| status == 200)
@@ -58,25 +21,25 @@ fn a_token_of_the_command_line_works_whether_the_server_ran_when_it_was_made() {
     let mut server = Server::new(BINARY, NOTHING);
     server.start();
     assert_eq!(server.get(ACCOUNT).expect("an answer").0, 401);
-    let beside = token(&server.data(), "beside", "read");
-    assert!(is_let_in(&server, &beside));
-    assert_eq!(server.get_with(ACCOUNT, &format!("x-api-key: {beside}")).expect("an answer").0, 200);
+    let first = token(&server.data(), "beside", "read");
+    assert!(is_let_in(&server, &first));
+    assert_eq!(server.get_with(ACCOUNT, &format!("x-api-key: {first}")).expect("an answer").0, 200);
 
     assert!(server.stop().success());
     let alone = token(&server.data(), "alone", "admin");
-    let again = quaywatch(&server.data(), &["token", "create", "--name", "alone", "--scope", "read"], "");
+    let again = beside(&server.data(), &["token", "create", "--name", "alone", "--scope", "read"], "");
     assert_eq!(again.status.code(), Some(1));
     assert!(err(&again).contains("a token called `alone`"), "{}", err(&again));
     server.start();
-    assert!(is_let_in(&server, &alone) && is_let_in(&server, &beside));
+    assert!(is_let_in(&server, &alone) && is_let_in(&server, &first));
 
-    let list = out(&quaywatch(&server.data(), &["token", "list"], ""));
+    let list = out(&beside(&server.data(), &["token", "list"], ""));
     assert!(list.contains("beside") && list.contains("cli:") && list.contains(&alone[..10]), "{list}");
     assert!(!list.contains(&alone[10..]), "a list shows the beginning only");
-    assert!(quaywatch(&server.data(), &["token", "revoke", "beside"], "").status.success());
-    assert!(quaywatch(&server.data(), &["token", "revoke", &alone], "").status.success());
-    assert!(!is_let_in(&server, &beside) && !is_let_in(&server, &alone), "at once, in the running server");
-    let unknown = quaywatch(&server.data(), &["token", "revoke", "beside"], "");
+    assert!(beside(&server.data(), &["token", "revoke", "beside"], "").status.success());
+    assert!(beside(&server.data(), &["token", "revoke", &alone], "").status.success());
+    assert!(!is_let_in(&server, &first) && !is_let_in(&server, &alone), "at once, in the running server");
+    let unknown = beside(&server.data(), &["token", "revoke", "beside"], "");
     assert!(!unknown.status.success() && err(&unknown).contains("token list"), "{}", err(&unknown));
     assert!(!server.log().contains(&alone[10..]), "nothing of it in the log");
 }
@@ -96,7 +59,7 @@ fn a_first_start_prints_a_link_until_somebody_is_there() {
 
     let add = |input: &str, more: &[&str]| {
         let arguments: Vec<&str> = ["user", "add", "kim@example.com"].iter().chain(more).copied().collect();
-        quaywatch(&server.data(), &arguments, input)
+        beside(&server.data(), &arguments, input)
     };
     let weak = add("password123\n", &[]);
     assert!(!weak.status.success() && err(&weak).contains("among the first"), "{}", err(&weak));
@@ -107,16 +70,16 @@ fn a_first_start_prints_a_link_until_somebody_is_there() {
     assert_eq!(err(&added), "kim@example.com (u1) is owner now.\n");
     let twice = add("tugboats at dawn\n", &[]);
     assert!(!twice.status.success() && err(&twice).contains("reset-password"), "{}", err(&twice));
-    let list = out(&quaywatch(&server.data(), &["user", "list"], ""));
+    let list = out(&beside(&server.data(), &["user", "list"], ""));
     assert!(list.contains("kim@example.com") && list.contains("default (owner)"), "{list}");
 
     let reset = ["user", "reset-password", "kim@example.com"];
-    assert!(quaywatch(&server.data(), &reset, "lighthouses at night\n").status.success());
+    assert!(beside(&server.data(), &reset, "lighthouses at night\n").status.success());
     let nobody =
-        quaywatch(&server.data(), &["user", "reset-password", "lee@example.com"], "lighthouses at night\n");
+        beside(&server.data(), &["user", "reset-password", "lee@example.com"], "lighthouses at night\n");
     assert!(!nobody.status.success() && err(&nobody).contains("user list"), "{}", err(&nobody));
     let invited = ["user", "add", "lee@example.com", "--role", "editor", "--invite"];
-    let invited = quaywatch(&server.data(), &invited, "");
+    let invited = beside(&server.data(), &invited, "");
     assert!(out(&invited).starts_with("/invite/qw_i"), "{}", out(&invited));
 
     let before = server.log().len();
@@ -128,16 +91,16 @@ fn a_first_start_prints_a_link_until_somebody_is_there() {
 fn what_is_not_there_is_said() {
     let directory = tempfile::tempdir().expect("a directory");
     for arguments in [&["user", "list"][..], &["token", "create", "--name", "ci", "--scope", "read"][..]] {
-        let output = quaywatch(&directory.path().join("none"), arguments, "");
+        let output = beside(&directory.path().join("none"), arguments, "");
         assert_eq!(output.status.code(), Some(1));
         assert!(err(&output).contains("there is no data directory"), "{}", err(&output));
     }
     let mut server = Server::new(BINARY, NOTHING);
     server.start();
-    let scope = quaywatch(&server.data(), &["token", "create", "--name", "ci", "--scope", "root"], "");
+    let scope = beside(&server.data(), &["token", "create", "--name", "ci", "--scope", "root"], "");
     assert_eq!(scope.status.code(), Some(64));
     assert!(err(&scope).contains("there are read, write and admin"), "{}", err(&scope));
     let account = ["token", "create", "--name", "ci", "--scope", "read", "--account", "harbour"];
-    let account = quaywatch(&server.data(), &account, "");
+    let account = beside(&server.data(), &account, "");
     assert!(err(&account).contains("there are default"), "{}", err(&account));
 }

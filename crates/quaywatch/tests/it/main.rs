@@ -3,14 +3,18 @@
 mod cli;
 mod described;
 mod drills;
+mod egress;
 mod identity;
 mod kill;
+mod program;
 mod reload;
 mod remote;
+mod sealed;
 mod seams;
 mod secrets;
 mod seen;
 mod services;
+mod talk;
 
 /// The program under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_quaywatch");

@@ -1,9 +1,8 @@
 //! The command line over a server's API: as a person or a script at another machine uses it, with no access to the
 //! server's data.
 
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use std::time::Duration;
 
 use quaywatch_testkit::port::{ClosedPort, Manner, Port};
@@ -12,6 +11,7 @@ use quaywatch_testkit::wait;
 use serde_json::Value;
 
 use crate::BINARY;
+use crate::program::{self, err, out, program};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -27,15 +27,7 @@ impl Scene {
         let mut server = Server::new(BINARY, "monitors: []\n");
         server.start();
         let home = tempfile::tempdir().expect("a directory");
-        let data = server.data().display().to_string();
-        let made = run(
-            Command::new(BINARY)
-                .args(["token", "create", "--name", "laptop", "--scope", "admin", "--data-dir", &data])
-                .env("XDG_CONFIG_HOME", home.path()),
-            "",
-        );
-        assert!(made.status.success(), "{}", err(&made));
-        let token = out(&made).trim_end().to_owned();
+        let token = program::token(&server.data(), "laptop", "admin");
         Self { server, home, token }
     }
 
@@ -45,9 +37,8 @@ impl Scene {
 
     /// With nothing but a home to say which server is meant.
     fn bare(&self, arguments: &[&str], input: &str) -> Output {
-        let mut command = Command::new(BINARY);
-        command.args(arguments).env("XDG_CONFIG_HOME", self.home.path()).env("HOME", self.home.path());
-        run(&mut command, input)
+        let mut command = program(arguments);
+        program::run(command.env("XDG_CONFIG_HOME", self.home.path()).env("HOME", self.home.path()), input)
     }
 
     /// With server and token in the environment.
@@ -56,10 +47,9 @@ impl Scene {
     }
 
     fn with_token(&self, token: &str, arguments: &[&str], input: &str) -> Output {
-        let mut command = Command::new(BINARY);
-        command.args(arguments).env("XDG_CONFIG_HOME", self.home.path());
-        command.env("QUAYWATCH_SERVER", self.url()).env("QUAYWATCH_TOKEN", token);
-        run(&mut command, input)
+        let mut command = program(arguments);
+        command.env("XDG_CONFIG_HOME", self.home.path());
+        program::run(command.env("QUAYWATCH_SERVER", self.url()).env("QUAYWATCH_TOKEN", token), input)
     }
 
     fn monitors(&self, filters: &[&str]) -> Vec<Value> {
@@ -78,30 +68,6 @@ impl Scene {
         names.sort();
         names
     }
-}
-
-fn run(command: &mut Command, input: &str) -> Output {
-    for name in ["QUAYWATCH_CONFIG", "QUAYWATCH_DATA_DIR", "QUAYWATCH_PROFILE"] {
-        command.env_remove(name);
-    }
-    let mut child = command
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    // It may end without reading.
-    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
-    child.wait_with_output().expect("it ends")
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 const APPLY: [&str; 4] = ["apply", "-f", "-", "--name"];
@@ -307,12 +273,9 @@ fn a_profile_keeps_server_and_token_for_oneself_alone() {
 fn who_is_not_there_or_is_somebody_else_is_told_apart() {
     let home = tempfile::tempdir().expect("a directory");
     let get = |url: &str| {
-        let mut command = Command::new(BINARY);
-        command
-            .args(["get", "--server", url])
-            .env("XDG_CONFIG_HOME", home.path())
-            .env("QUAYWATCH_TOKEN", "qw_x");
-        let output = run(&mut command, "");
+        let mut command = program(&["get", "--server", url]);
+        command.env("XDG_CONFIG_HOME", home.path()).env("QUAYWATCH_TOKEN", "qw_x");
+        let output = program::run(&mut command, "");
         assert_eq!(output.status.code(), Some(1));
         err(&output)
     };
@@ -346,7 +309,7 @@ fn who_is_not_there_or_is_somebody_else_is_told_apart() {
 fn help_of_the_commands_that_talk_to_a_server() {
     for words in ["apply", "get", "pause", "resume", "token create", "profile add"] {
         let arguments: Vec<&str> = words.split(' ').chain(["--help"]).collect();
-        let output = run(Command::new(BINARY).args(&arguments), "");
+        let output = program::run(&mut program(&arguments), "");
         assert!(output.status.success(), "{words}");
         insta::assert_snapshot!(format!("help_{}", words.replace(' ', "_")), out(&output));
     }

@@ -3,12 +3,9 @@
 //! on the command line, and in the message of a panic.
 
 mod needle;
-mod talk;
 
-use std::io::Write as _;
 use std::panic;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use quaywatch_core::{Clock as _, Secret};
@@ -20,8 +17,9 @@ use quaywatch_testkit::wait::{self, RealClock};
 use serde_json::{Value, json};
 
 use crate::BINARY;
+use crate::program::{err, out, program, run};
+use crate::talk::Talk;
 use needle::Needles;
-use talk::Talk;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const API: &str = "/api/v1";
@@ -153,9 +151,11 @@ impl Stage {
     }
 
     fn quaywatch(&mut self, arguments: &[&str], input: &str) -> (bool, String) {
-        let (worked, out, err) = quaywatch(&self.server.data(), arguments, input);
-        self.printed.push((arguments.join(" "), err.into_bytes()));
-        (worked, out)
+        let mut command = program(arguments);
+        command.arg("--data-dir").arg(self.server.data()).env("QUAYWATCH_LOG", "trace");
+        let ended = run(&mut command, input);
+        self.printed.push((arguments.join(" "), err(&ended).into_bytes()));
+        (ended.status.success(), out(&ended))
     }
 
     /// The first owner by the link, others by invitation and by the command line; signing in rightly and wrongly; the
@@ -517,7 +517,7 @@ impl Stage {
         }
         let refused = self.server.file().with_file_name("refused.yaml");
         std::fs::write(&refused, &self.refused_file).expect("written");
-        let said = Command::new(BINARY).arg("validate").arg(&refused).output().expect("it runs");
+        let said = run(program(&["validate"]).arg(&refused), "");
         std::fs::remove_file(&refused).expect("removed");
         assert!(!said.status.success());
         self.printed.push(("validate".to_owned(), [said.stdout, said.stderr].concat()));
@@ -622,25 +622,4 @@ fn files_of(directory: &Path) -> Vec<(String, Vec<u8>)> {
             (entry.file_name().to_string_lossy().into_owned(), std::fs::read(entry.path()).expect("read"))
         })
         .collect()
-}
-
-fn quaywatch(data: &Path, arguments: &[&str], input: &str) -> (bool, String, String) {
-    let mut child = Command::new(BINARY)
-        .args(arguments)
-        .arg("--data-dir")
-        .arg(data)
-        .env("NO_COLOR", "1")
-        .env("QUAYWATCH_LOG", "trace")
-        .env_remove("QUAYWATCH_CONFIG")
-        .env_remove("QUAYWATCH_DATA_DIR")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    // It may end without reading.
-    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
-    let output = child.wait_with_output().expect("it ends");
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (output.status.success(), text(output.stdout), text(output.stderr))
 }

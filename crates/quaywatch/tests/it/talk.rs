@@ -8,29 +8,29 @@ use serde_json::Value;
 
 /// A client that remembers what it was told.
 #[derive(Debug)]
-pub(super) struct Talk {
+pub(crate) struct Talk {
     address: SocketAddr,
     /// What was asked, and the whole answer.
-    pub(super) heard: Vec<(String, Vec<u8>)>,
+    pub(crate) heard: Vec<(String, Vec<u8>)>,
 }
 
 /// One answer.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     /// The session's cookie, `qw=…`, where one was set.
-    pub(super) cookie: Option<String>,
-    pub(super) body: String,
+    pub(crate) cookie: Option<String>,
+    pub(crate) body: String,
 }
 
 impl Answer {
     /// The body as JSON.
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 
     /// A text of the body.
-    pub(super) fn text(&self, pointer: &str) -> String {
+    pub(crate) fn text(&self, pointer: &str) -> String {
         let json = self.json();
         let text = json.pointer(pointer).and_then(Value::as_str);
         text.unwrap_or_else(|| panic!("no {pointer} in {} {}", self.status, self.body)).to_owned()
@@ -39,24 +39,24 @@ impl Answer {
 
 impl Talk {
     /// Talks to a server.
-    pub(super) const fn to(address: SocketAddr) -> Self {
+    pub(crate) const fn to(address: SocketAddr) -> Self {
         Self { address, heard: Vec::new() }
     }
 
     /// Asks, and keeps the answer.
-    pub(super) fn ask(&mut self, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
+    pub(crate) fn ask(&mut self, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
         let (raw, answer) = self.exchange(method, path, headers, body);
         self.heard.push((format!("{method} {path}"), raw));
         answer
     }
 
     /// Asks for what is shown once, by design: the answer is not kept.
-    pub(super) fn ask_once(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
+    pub(crate) fn ask_once(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
         self.exchange(method, path, headers, body).1
     }
 
     /// Posts JSON.
-    pub(super) fn post(&mut self, path: &str, by: &str, body: &Value) -> Answer {
+    pub(crate) fn post(&mut self, path: &str, by: &str, body: &Value) -> Answer {
         self.ask("POST", path, &[by, "content-type: application/json"], &body.to_string())
     }
 

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use quaywatch_core::judge::Status;
 use quaywatch_core::{AccountId, BootTime, Clock, ErrorCode, ShardId, Timestamp};
 use quaywatch_store::records::{
-    ChangeSet, MonitorQuery, MonitorSort, Owner, ResourceChange, ShardStep, StateWrite, TagFilter,
+    ChangeSet, MonitorFilter, MonitorQuery, MonitorSort, Owner, ResourceChange, ShardStep, StateWrite,
+    TagFilter,
 };
 use quaywatch_store::{SqliteStore, Store};
 
@@ -95,11 +96,13 @@ async fn time<T>(
 /// (what, query, whether it has a promise)
 fn queries() -> Vec<(&'static str, MonitorQuery, bool)> {
     let any = MonitorQuery::default;
-    let search = |text: &str| MonitorQuery { search: Some(text.to_owned()), ..any() };
+    let all = MonitorFilter::default;
+    let search = |text: &str| MonitorFilter { search: Some(text.to_owned()), ..all() };
     let sorted = |sort| MonitorQuery { sort, ..any() };
-    let tag = |name: &str, value: Option<&str>| MonitorQuery {
+    let by_name = |filter| MonitorQuery { filter, ..sorted(MonitorSort::Name) };
+    let tag = |name: &str, value: Option<&str>| MonitorFilter {
         tags: vec![TagFilter { name: name.to_owned(), value: value.map(str::to_owned) }],
-        ..any()
+        ..all()
     };
     vec![
         ("first page by id", any(), true),
@@ -110,31 +113,27 @@ fn queries() -> Vec<(&'static str, MonitorQuery, bool)> {
             MonitorQuery { descending: true, ..sorted(MonitorSort::Since) },
             true,
         ),
-        ("status down", MonitorQuery { statuses: vec![Status::Down], ..any() }, true),
+        ("status down", MonitorFilter { statuses: vec![Status::Down], ..all() }.into(), true),
+        ("status up, by name", by_name(MonitorFilter { statuses: vec![Status::Up], ..all() }), true),
+        ("text of one monitor", search("db 099999").into(), true),
+        ("text of 20 monitors", search("HOST-04999.").into(), true),
+        ("text of a fifth, by name", by_name(search("orders")), true),
+        ("text of none", search("zebra crossing").into(), true),
+        ("two letters that are frequent", search("db").into(), true),
+        ("two letters of none", search("qz").into(), false),
+        ("tag of a tenth", tag("team", Some("t7")).into(), true),
+        ("tag of 100", tag("rack", Some("r777")).into(), true),
+        ("tag of all, any value", tag("team", None).into(), true),
         (
-            "status up, by name",
-            MonitorQuery { statuses: vec![Status::Up], ..sorted(MonitorSort::Name) },
+            "group of 2,000 and below",
+            MonitorFilter { group: Some("prod/7".to_owned()), ..all() }.into(),
             true,
         ),
-        ("text of one monitor", search("db 099999"), true),
-        ("text of 20 monitors", search("HOST-04999."), true),
-        (
-            "text of a fifth, by name",
-            MonitorQuery { search: Some("orders".to_owned()), ..sorted(MonitorSort::Name) },
-            true,
-        ),
-        ("text of none", search("zebra crossing"), true),
-        ("two letters that are frequent", search("db"), true),
-        ("two letters of none", search("qz"), false),
-        ("tag of a tenth", tag("team", Some("t7")), true),
-        ("tag of 100", tag("rack", Some("r777")), true),
-        ("tag of all, any value", tag("team", None), true),
-        ("group of 2,000 and below", MonitorQuery { group: Some("prod/7".to_owned()), ..any() }, true),
-        ("port, by name", MonitorQuery { port: Some(443), ..sorted(MonitorSort::Name) }, false),
-        ("port of none", MonitorQuery { port: Some(9), ..any() }, false),
+        ("port, by name", by_name(MonitorFilter { port: Some(443), ..all() }), false),
+        ("port of none", MonitorFilter { port: Some(9), ..all() }.into(), false),
         (
             "down, with a tag, by name",
-            MonitorQuery { statuses: vec![Status::Down], sort: MonitorSort::Name, ..tag("team", Some("t7")) },
+            by_name(MonitorFilter { statuses: vec![Status::Down], ..tag("team", Some("t7")) }),
             true,
         ),
     ]

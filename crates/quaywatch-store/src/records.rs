@@ -25,8 +25,8 @@ pub use delivery::{AttemptRecord, DeliveryRecord, DeliveryState, DeliveryUpdate,
 pub use incidents::{Acknowledged, EventRecord, EvidenceRecord, IncidentFilter, IncidentRecord};
 pub use intervals::{Blind, BlindChange, Interval, IntervalFilter, IntervalWrite, TransitionRecord, Window};
 pub use listing::{
-    CursorKey, GroupCount, MonitorCursor, MonitorPage, MonitorQuery, MonitorRow, MonitorSort, NoCursor,
-    Pause, PauseRecord, RemovedChannel, StatusCounts, StatusRecord, TagCount, TagFilter,
+    CursorKey, GroupCount, MonitorCursor, MonitorFilter, MonitorPage, MonitorQuery, MonitorRow, MonitorSort,
+    NoCursor, Pause, PauseRecord, RemovedChannel, StatusCounts, StatusRecord, TagCount, TagFilter,
 };
 pub use people::{
     ExternalIdentity, InvitationRecord, MemberRecord, Membership, NewInvitation, NewPasskey, NewSession,

@@ -350,7 +350,7 @@ impl From<MonitorQuery> for app::MonitorQuery {
             Some((name, value)) => app::TagFilter { name: name.to_owned(), value: Some(value.to_owned()) },
             None => app::TagFilter { name: text.clone(), value: None },
         };
-        Self {
+        let filter = app::MonitorFilter {
             search: query.q,
             statuses: query.status.into_iter().map(Into::into).collect(),
             kind: query.monitor_type.map(|MonitorType::Tcp| "tcp".to_owned()),
@@ -362,7 +362,10 @@ impl From<MonitorQuery> for app::MonitorQuery {
             owner: query.managed_by.as_deref().and_then(owner),
             paused: query.paused,
             enabled: query.enabled,
-            channel: query.channel,
+            channels: query.channel.into_iter().collect(),
+        };
+        Self {
+            filter,
             sort: match query.sort {
                 MonitorSort::Id => app::MonitorSort::Id,
                 MonitorSort::Name => app::MonitorSort::Name,

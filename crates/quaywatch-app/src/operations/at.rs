@@ -138,8 +138,11 @@ fn moment(at: Timestamp) -> Window {
 /// for the other would lie.
 fn may_be_asked_of_then(query: &MonitorQuery) -> Result<(), OperationError> {
     let is_by_state = matches!(query.sort, MonitorSort::Status | MonitorSort::Since);
-    let asked =
-        [("status", !query.statuses.is_empty()), ("paused", query.paused.is_some()), ("sort", is_by_state)];
+    let asked = [
+        ("status", !query.filter.statuses.is_empty()),
+        ("paused", query.filter.paused.is_some()),
+        ("sort", is_by_state),
+    ];
     let mut problems = Problems::new();
     for (name, _) in asked.into_iter().filter(|(_, is_asked)| *is_asked) {
         let message = format!("`{name}` asks for what is said of monitors now, and `at` for a past moment");

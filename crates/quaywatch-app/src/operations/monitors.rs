@@ -7,7 +7,7 @@ use quaywatch_core::doc::Problem;
 use quaywatch_core::judge::Status;
 use quaywatch_core::{AccountId, ErrorCode, IncidentId, MonitorId, MonitorSpec, Timestamp};
 use quaywatch_store::records::Owner;
-pub use quaywatch_store::records::{MonitorSort, StatusCounts, TagFilter};
+pub use quaywatch_store::records::{MonitorFilter, MonitorSort, StatusCounts, TagFilter};
 
 use super::page::{Page, Paging};
 use super::refuse::not_found;
@@ -81,36 +81,20 @@ pub struct LastCheck {
 /// Which monitors are wanted, and in what order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MonitorQuery {
-    /// Only those with this in their name or host, whatever the case.
-    pub search: Option<String>,
-    /// Only those that are one of these; empty: all.
-    pub statuses: Vec<Status>,
-    /// Only of this kind: `tcp`.
-    pub kind: Option<String>,
-    /// Only with this host.
-    pub host: Option<String>,
-    /// Only with this port.
-    pub port: Option<u16>,
-    /// Only in this group, or below it.
-    pub group: Option<String>,
-    /// Only with all of these tags.
-    pub tags: Vec<TagFilter>,
-    /// Only those that are checked from this location.
-    pub location: Option<String>,
-    /// Only those of this owner.
-    pub owner: Option<Owner>,
-    /// Only those that somebody paused (`true`), or that nobody did (`false`).
-    pub paused: Option<bool>,
-    /// Only those that are switched on in their spec (`true`), or off (`false`).
-    pub enabled: Option<bool>,
-    /// Only those that name this channel.
-    pub channel: Option<String>,
+    /// Which. A channel may be named by its number as well.
+    pub filter: MonitorFilter,
     /// In what order.
     pub sort: MonitorSort,
     /// The other way round.
     pub descending: bool,
     /// Which page.
     pub paging: Paging,
+}
+
+impl From<MonitorFilter> for MonitorQuery {
+    fn from(filter: MonitorFilter) -> Self {
+        Self { filter, ..Self::default() }
+    }
 }
 
 /// A page of monitors.

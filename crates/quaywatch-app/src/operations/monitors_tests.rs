@@ -11,7 +11,7 @@ use super::OperationError;
 use super::audit::AuditQuery;
 use super::bulk::{BulkAct, BulkUpdate};
 use super::kit::{Kit, caller, owner};
-use super::monitors::{MonitorQuery, PauseFor, TagFilter};
+use super::monitors::{MonitorFilter, PauseFor, TagFilter};
 use crate::caller::Caller;
 use crate::config;
 
@@ -232,19 +232,19 @@ async fn monitors_are_found_by_what_they_are() {
     ] {
         kit.operations.create_monitor(&owner(), &body(spec)).await.expect("made");
     }
-    let find = async |query: MonitorQuery| {
-        let list = kit.operations.list_monitors(&owner(), &query).await.expect("a page");
+    let find = async |filter: MonitorFilter| {
+        let list = kit.operations.list_monitors(&owner(), &filter.into()).await.expect("a page");
         list.page.items.into_iter().map(|one| one.spec.name).collect::<Vec<_>>()
     };
-    let all = MonitorQuery::default;
+    let all = MonitorFilter::default;
     assert_eq!(find(all()).await.len(), 3);
-    assert_eq!(find(MonitorQuery { search: Some("EXAMPLE".into()), ..all() }).await, ["orders db", "Cache"]);
-    assert_eq!(find(MonitorQuery { search: Some("cach".into()), ..all() }).await, ["Cache"]);
-    assert_eq!(find(MonitorQuery { port: Some(443), ..all() }).await, ["shop"]);
-    assert_eq!(find(MonitorQuery { group: Some("infra".into()), ..all() }).await, ["orders db", "Cache"]);
+    assert_eq!(find(MonitorFilter { search: Some("EXAMPLE".into()), ..all() }).await, ["orders db", "Cache"]);
+    assert_eq!(find(MonitorFilter { search: Some("cach".into()), ..all() }).await, ["Cache"]);
+    assert_eq!(find(MonitorFilter { port: Some(443), ..all() }).await, ["shop"]);
+    assert_eq!(find(MonitorFilter { group: Some("infra".into()), ..all() }).await, ["orders db", "Cache"]);
     let tag = |name: &str, value: Option<&str>| TagFilter { name: name.into(), value: value.map(Into::into) };
     let tags = vec![tag("env", Some("prod")), tag("tier", None)];
-    assert_eq!(find(MonitorQuery { tags, ..all() }).await, ["shop"]);
+    assert_eq!(find(MonitorFilter { tags, ..all() }).await, ["shop"]);
     assert_eq!(kit.operations.find_monitor(&owner(), "Cache").await.expect("by name"), MonitorId(2));
     assert_eq!(kit.operations.find_monitor(&owner(), "m3").await.expect("by number"), MonitorId(3));
 

@@ -14,7 +14,7 @@ use super::OperationError;
 use super::intervals::IntervalQuery;
 use super::kit::{DAY, HOUR, Kit, MIDNIGHT, MINUTE, caller, failed, ok, owner};
 use super::latency::LatencyQuery;
-use super::monitors::{MonitorQuery, MonitorSort};
+use super::monitors::{MonitorFilter, MonitorQuery, MonitorSort};
 use super::page::Paging;
 use super::results::ResultQuery;
 
@@ -344,8 +344,11 @@ async fn a_moment_in_the_past_is_told_as_it_was() {
         }
     }
     let about_now = MonitorQuery {
-        statuses: vec![Status::Down],
-        paused: Some(false),
+        filter: MonitorFilter {
+            statuses: vec![Status::Down],
+            paused: Some(false),
+            ..MonitorFilter::default()
+        },
         sort: MonitorSort::Since,
         ..MonitorQuery::default()
     };

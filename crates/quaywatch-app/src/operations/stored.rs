@@ -6,7 +6,7 @@ use quaywatch_core::{AccountId, MonitorId};
 use quaywatch_engine::{Select, Surveyed};
 use quaywatch_store::records::{self, MonitorRecord, MonitorRow, Owner};
 
-use super::monitors::{LastCheck, MonitorList, MonitorQuery, MonitorView, PauseView};
+use super::monitors::{LastCheck, MonitorFilter, MonitorList, MonitorQuery, MonitorView, PauseView};
 use super::page::{Page, bad_cursor};
 use super::reading::ToSpec as _;
 use super::refuse::not_found;
@@ -55,23 +55,12 @@ impl Operations {
     ) -> Result<MonitorList, OperationError> {
         let store = self.store.account(account);
         let after = query.paging.after.as_deref().map(str::parse).transpose().map_err(|_| bad_cursor())?;
-        let channels = match &query.channel {
-            Some(name) => self.names_of_channel(account, name).await?,
-            None => Vec::new(),
-        };
+        let mut channels = Vec::new();
+        for name in &query.filter.channels {
+            channels.append(&mut self.names_of_channel(account, name).await?);
+        }
         let asked = records::MonitorQuery {
-            search: query.search.clone(),
-            statuses: query.statuses.clone(),
-            kind: query.kind.clone(),
-            host: query.host.clone(),
-            port: query.port,
-            group: query.group.clone(),
-            tags: query.tags.clone(),
-            location: query.location.clone(),
-            owner: query.owner.clone(),
-            paused: query.paused,
-            enabled: query.enabled,
-            channels,
+            filter: MonitorFilter { channels, ..query.filter.clone() },
             sort: query.sort,
             descending: query.descending,
             after,

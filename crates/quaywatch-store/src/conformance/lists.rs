@@ -5,8 +5,8 @@ use quaywatch_core::judge::Status;
 
 use super::{Bench, Open, at, commit, remove, state, step, wait};
 use crate::records::{
-    ChangeSet, MonitorCursor, MonitorQuery, MonitorRow, MonitorSort, Owner, Pause, ResourceChange,
-    StatusCounts, TagFilter,
+    ChangeSet, MonitorCursor, MonitorFilter, MonitorQuery, MonitorRow, MonitorSort, Owner, Pause,
+    ResourceChange, StatusCounts, TagFilter,
 };
 
 /// More than an account has whose monitors are simply read through.
@@ -150,20 +150,21 @@ fn random_query(dice: &mut Dice, monitors: &[Known]) -> MonitorQuery {
     ]);
     query.descending = dice.one_in(2);
     let some = dice.pick(monitors);
+    let filter = &mut query.filter;
     for _ in 0..dice.roll(3) {
         match dice.roll(11) {
-            0 => query.search = Some(part(&some, dice)),
-            1 => query.statuses = vec![some.status, dice.pick(&STATUSES)],
-            2 => query.host = Some(some.host.to_uppercase()),
-            3 => query.port = Some(some.port),
-            4 if !some.group.is_empty() => query.group = Some(some.group.to_owned()),
-            5 => query.tags = vec![TagFilter { name: "team".to_owned(), value: Some("t3".to_owned()) }],
-            6 => query.tags.push(TagFilter { name: "rare".to_owned(), value: None }),
-            7 => query.channels = vec!["ch 7".to_owned(), "ch 8".to_owned()],
-            8 => query.location = Some(dice.pick(&["eu", "local", "moon"]).to_owned()),
-            9 => query.paused = Some(dice.one_in(2)),
-            10 => query.owner = Some(some.owner.clone()),
-            _ => query.enabled = Some(dice.one_in(2)),
+            0 => filter.search = Some(part(&some, dice)),
+            1 => filter.statuses = vec![some.status, dice.pick(&STATUSES)],
+            2 => filter.host = Some(some.host.to_uppercase()),
+            3 => filter.port = Some(some.port),
+            4 if !some.group.is_empty() => filter.group = Some(some.group.to_owned()),
+            5 => filter.tags = vec![TagFilter { name: "team".to_owned(), value: Some("t3".to_owned()) }],
+            6 => filter.tags.push(TagFilter { name: "rare".to_owned(), value: None }),
+            7 => filter.channels = vec!["ch 7".to_owned(), "ch 8".to_owned()],
+            8 => filter.location = Some(dice.pick(&["eu", "local", "moon"]).to_owned()),
+            9 => filter.paused = Some(dice.one_in(2)),
+            10 => filter.owner = Some(some.owner.clone()),
+            _ => filter.enabled = Some(dice.one_in(2)),
         }
     }
     query
@@ -179,28 +180,28 @@ fn part(of: &Known, dice: &mut Dice) -> String {
     if dice.one_in(2) { part.to_uppercase() } else { part }
 }
 
-fn is_wanted(query: &MonitorQuery, one: &Known) -> bool {
-    let search = query.search.as_ref().map(|text| text.trim().to_lowercase());
+fn is_wanted(filter: &MonitorFilter, one: &Known) -> bool {
+    let search = filter.search.as_ref().map(|text| text.trim().to_lowercase());
     search
         .is_none_or(|text| one.name.to_lowercase().contains(&text) || one.host.to_lowercase().contains(&text))
-        && (query.statuses.is_empty() || query.statuses.contains(&one.status))
-        && query.host.as_ref().is_none_or(|host| host.to_lowercase() == one.host)
-        && query.port.is_none_or(|port| port == one.port)
-        && query.group.as_ref().is_none_or(|group| {
+        && (filter.statuses.is_empty() || filter.statuses.contains(&one.status))
+        && filter.host.as_ref().is_none_or(|host| host.to_lowercase() == one.host)
+        && filter.port.is_none_or(|port| port == one.port)
+        && filter.group.as_ref().is_none_or(|group| {
             one.group == group || one.group.strip_prefix(group.as_str()).is_some_and(|g| g.starts_with('/'))
         })
-        && query.tags.iter().all(|tag| {
+        && filter.tags.iter().all(|tag| {
             one.tags
                 .iter()
                 .any(|(name, value)| *name == tag.name && tag.value.as_ref().is_none_or(|v| v == value))
         })
-        && (query.channels.is_empty() || query.channels.iter().any(|name| one.channels.contains(name)))
-        && query.location.as_deref().is_none_or(|location| {
+        && (filter.channels.is_empty() || filter.channels.iter().any(|name| one.channels.contains(name)))
+        && filter.location.as_deref().is_none_or(|location| {
             one.locations.contains(&location) || one.locations.is_empty() && location == "local"
         })
-        && query.paused.is_none_or(|paused| paused == (one.status == Status::Paused))
-        && query.owner.as_ref().is_none_or(|owner| *owner == one.owner)
-        && query.enabled.is_none_or(|enabled| enabled == one.enabled)
+        && filter.paused.is_none_or(|paused| paused == (one.status == Status::Paused))
+        && filter.owner.as_ref().is_none_or(|owner| *owner == one.owner)
+        && filter.enabled.is_none_or(|enabled| enabled == one.enabled)
 }
 
 fn expected(query: &MonitorQuery, monitors: &[Known]) -> Vec<MonitorId> {
@@ -208,7 +209,7 @@ fn expected(query: &MonitorQuery, monitors: &[Known]) -> Vec<MonitorId> {
     // What is equal is ordered by shard, then by number.
     let mut found: Vec<(String, i64, u8, MonitorId)> = monitors
         .iter()
-        .filter(|one| is_wanted(query, one))
+        .filter(|one| is_wanted(&query.filter, one))
         .map(|one| match query.sort {
             MonitorSort::Id => (String::new(), 0, 0, one.id),
             MonitorSort::Name => {
@@ -327,11 +328,11 @@ pub(super) fn a_list_follows_edits_the_bin_and_other_accounts_are_not_in_it(open
         let page = wait(bench.account.monitor_page(query)).expect("a page");
         page.items.into_iter().map(|row| row.monitor.name).collect()
     };
-    let tagged = |name: &str| MonitorQuery {
-        tags: vec![TagFilter { name: name.to_owned(), value: None }],
-        ..MonitorQuery::default()
+    let any = MonitorFilter::default;
+    let tagged = |name: &str| {
+        MonitorFilter { tags: vec![TagFilter { name: name.to_owned(), value: None }], ..any() }.into()
     };
-    let search = |text: &str| MonitorQuery { search: Some(text.to_owned()), ..MonitorQuery::default() };
+    let search = |text: &str| MonitorFilter { search: Some(text.to_owned()), ..any() }.into();
     apply(vec![put("a", r#"{"host":"old.example.com","port":1,"tags":{"x":"1"}}"#), put("b", "not a spec")]);
     assert_eq!(found(tagged("x")), ["a"]);
     assert_eq!(found(search("old.ex")), ["a"]);

@@ -8,9 +8,30 @@ use quaywatch_core::{ErrorCode, IncidentId, MonitorId, Timestamp};
 
 use super::{ChannelRecord, CheckRow, MonitorRecord, Owner};
 
-/// Which monitors are wanted, and in what order. What is not said does not matter.
+/// A page of monitors that is wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MonitorQuery {
+    /// Which.
+    pub filter: MonitorFilter,
+    /// In what order.
+    pub sort: MonitorSort,
+    /// The other way round.
+    pub descending: bool,
+    /// Only those behind this one.
+    pub after: Option<MonitorCursor>,
+    /// At most this many, 1,000 at most; 0 = 100.
+    pub limit: usize,
+}
+
+impl From<MonitorFilter> for MonitorQuery {
+    fn from(filter: MonitorFilter) -> Self {
+        Self { filter, ..Self::default() }
+    }
+}
+
+/// Which monitors are wanted. What is not said does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MonitorFilter {
     /// Only those with this in their name or host, whatever the case.
     pub search: Option<String>,
     /// Only those that are one of these; empty: all.
@@ -35,14 +56,6 @@ pub struct MonitorQuery {
     pub enabled: Option<bool>,
     /// Only those that name one of these channels; empty: all.
     pub channels: Vec<String>,
-    /// In what order.
-    pub sort: MonitorSort,
-    /// The other way round.
-    pub descending: bool,
-    /// Only those behind this one.
-    pub after: Option<MonitorCursor>,
-    /// At most this many, 1,000 at most; 0 = 100.
-    pub limit: usize,
 }
 
 /// A tag that is wanted.

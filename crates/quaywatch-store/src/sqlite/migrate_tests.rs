@@ -21,8 +21,8 @@ use crate::conformance::{
 };
 use crate::records::{
     AuditFilter, BlindChange, DeliveryState, DeliveryUpdate, IncidentFilter, IncidentRecord, IntervalFilter,
-    IntervalWrite, MonitorQuery, MonitorSort, OutboxWrite, Owner, Retention, ShardStep, StatusCounts,
-    TagFilter, Window,
+    IntervalWrite, MonitorFilter, MonitorQuery, MonitorSort, OutboxWrite, Owner, Retention, ShardStep,
+    StatusCounts, TagFilter, Window,
 };
 
 #[test]
@@ -62,28 +62,39 @@ fn monitors_of_schema_1_are_listed_counted_and_found() {
     assert_eq!(all[0].created_at, at(WEEKS));
     assert_eq!((all[2].paused, &all[3].owner), (true, &Owner::Apply("ci".to_owned())));
 
-    let find = |query: MonitorQuery| {
+    let find_by = |query: MonitorQuery| {
         let page = wait(bench.account.monitor_page(query)).expect("a page");
         ids(page.items.iter().map(|row| row.monitor.id))
     };
-    let any = MonitorQuery::default;
+    let find = |filter: MonitorFilter| find_by(filter.into());
+    let any = MonitorFilter::default;
     assert_eq!(find(any()), [1, 2, 4, 6, 65]);
-    assert_eq!(find(MonitorQuery { search: Some("ORDERS".into()), ..any() }), [1]);
-    assert_eq!(find(MonitorQuery { search: Some("example.com".into()), ..any() }), [1, 2]);
-    assert_eq!(find(MonitorQuery { host: Some("db.example.com".into()), ..any() }), [1]);
-    assert_eq!(find(MonitorQuery { port: Some(6379), ..any() }), [2]);
-    assert_eq!(find(MonitorQuery { group: Some("infra".into()), ..any() }), [1, 2]);
-    assert_eq!(find(MonitorQuery { channels: vec!["ops".into()], ..any() }), [1]);
-    assert_eq!(find(MonitorQuery { location: Some("eu".into()), ..any() }), [65]);
-    assert_eq!(find(MonitorQuery { enabled: Some(false), ..any() }), [65]);
-    assert_eq!(find(MonitorQuery { paused: Some(true), ..any() }), [4]);
-    assert_eq!(find(MonitorQuery { owner: Some(Owner::Apply("ci".into())), ..any() }), [6]);
-    assert_eq!(find(MonitorQuery { statuses: vec![Status::Down], ..any() }), [1]);
+    assert_eq!(find(MonitorFilter { search: Some("ORDERS".into()), ..any() }), [1]);
+    assert_eq!(find(MonitorFilter { search: Some("example.com".into()), ..any() }), [1, 2]);
+    assert_eq!(find(MonitorFilter { host: Some("db.example.com".into()), ..any() }), [1]);
+    assert_eq!(find(MonitorFilter { port: Some(6379), ..any() }), [2]);
+    assert_eq!(find(MonitorFilter { group: Some("infra".into()), ..any() }), [1, 2]);
+    assert_eq!(find(MonitorFilter { channels: vec!["ops".into()], ..any() }), [1]);
+    assert_eq!(find(MonitorFilter { location: Some("eu".into()), ..any() }), [65]);
+    assert_eq!(find(MonitorFilter { enabled: Some(false), ..any() }), [65]);
+    assert_eq!(find(MonitorFilter { paused: Some(true), ..any() }), [4]);
+    assert_eq!(find(MonitorFilter { owner: Some(Owner::Apply("ci".into())), ..any() }), [6]);
+    assert_eq!(find(MonitorFilter { statuses: vec![Status::Down], ..any() }), [1]);
     let env = TagFilter { name: "env".into(), value: Some("prod".into()) };
-    assert_eq!(find(MonitorQuery { tags: vec![env], ..any() }), [1]);
-    assert_eq!(find(MonitorQuery { sort: MonitorSort::Status, ..any() }), [1, 6, 65, 4, 2], "trouble first");
-    assert_eq!(find(MonitorQuery { sort: MonitorSort::Since, ..any() }), [65, 4, 2, 6, 1]);
-    assert_eq!(find(MonitorQuery { sort: MonitorSort::Updated, ..any() }), [65, 2, 4, 6, 1]);
+    assert_eq!(find(MonitorFilter { tags: vec![env], ..any() }), [1]);
+    assert_eq!(
+        find_by(MonitorQuery { sort: MonitorSort::Status, ..MonitorQuery::default() }),
+        [1, 6, 65, 4, 2],
+        "trouble first"
+    );
+    assert_eq!(
+        find_by(MonitorQuery { sort: MonitorSort::Since, ..MonitorQuery::default() }),
+        [65, 4, 2, 6, 1]
+    );
+    assert_eq!(
+        find_by(MonitorQuery { sort: MonitorSort::Updated, ..MonitorQuery::default() }),
+        [65, 2, 4, 6, 1]
+    );
 
     let down = wait(bench.account.monitor_rows(vec![ORDERS, NIGHTLY])).expect("rows");
     assert_eq!(
@@ -115,8 +126,8 @@ fn monitors_of_schema_1_are_listed_counted_and_found() {
     assert_eq!((counts.of(Status::Up), counts.total()), (MANY as u64, MANY as u64));
     assert_eq!(wait(guests.monitors()).expect("monitors").len(), MANY as usize);
     assert_eq!(wait(guests.monitor(ORDERS)), Ok(None));
-    let last = MonitorQuery { search: Some(format!("guest {}", MANY - 1)), ..any() };
-    assert_eq!(wait(guests.monitor_page(last)).expect("a page").items.len(), 1);
+    let last = MonitorFilter { search: Some(format!("guest {}", MANY - 1)), ..any() };
+    assert_eq!(wait(guests.monitor_page(last.into())).expect("a page").items.len(), 1);
 }
 
 #[test]

@@ -19,7 +19,9 @@ use super::listing::{monitor_rows, rank_of, status_counts};
 use super::query::rows;
 use crate::Result;
 use crate::blocks::key;
-use crate::records::{CursorKey, MonitorCursor, MonitorPage, MonitorQuery, MonitorSort, StatusCounts};
+use crate::records::{
+    CursorKey, MonitorCursor, MonitorFilter, MonitorPage, MonitorQuery, MonitorSort, StatusCounts,
+};
 
 /// So many monitors are few.
 const FEW: usize = 2_000;
@@ -31,9 +33,9 @@ const USUAL: usize = 100;
 /// A page of monitors of one account.
 pub(super) fn page(connection: &Connection, account: AccountId, query: &MonitorQuery) -> Result<MonitorPage> {
     let mut select = Select::new(account);
-    select.filter(query);
+    select.filter(&query.filter);
     let limit = if query.limit == 0 { USUAL } else { query.limit.min(MOST) };
-    let (mut found, total) = match few(connection, account, query)? {
+    let (mut found, total) = match few(connection, account, &query.filter)? {
         Some(keys) => {
             let mut all = select.among(connection, query, &keys)?;
             let total = all.len() as u64;
@@ -97,52 +99,52 @@ impl Select {
         self.and(&format!("+l.{column} = {value}"));
     }
 
-    fn filter(&mut self, query: &MonitorQuery) {
-        if let Some(search) = &query.search {
+    fn filter(&mut self, filter: &MonitorFilter) {
+        if let Some(search) = &filter.search {
             let value = self.value(folded(search.trim()));
             self.and(&format!("instr(l.text, {value}) > 0"));
         }
-        if !query.statuses.is_empty() {
-            let ranks: Vec<_> = query.statuses.iter().map(|status| rank_of(*status).to_string()).collect();
+        if !filter.statuses.is_empty() {
+            let ranks: Vec<_> = filter.statuses.iter().map(|status| rank_of(*status).to_string()).collect();
             self.and(&format!("+l.rank IN ({})", ranks.join(", ")));
         }
-        if let Some(kind) = &query.kind {
+        if let Some(kind) = &filter.kind {
             self.equals("kind", kind.clone());
         }
-        if let Some(host) = &query.host {
+        if let Some(host) = &filter.host {
             self.equals("host", folded(host));
         }
-        if let Some(port) = query.port {
+        if let Some(port) = filter.port {
             self.equals("port", i64::from(port));
         }
-        if let Some(group) = &query.group {
+        if let Some(group) = &filter.group {
             let value = self.value(group.clone());
             self.and(&format!("(+l.grp = {value} OR (+l.grp > {value} || '/' AND +l.grp < {value} || '0'))"));
         }
-        if let Some(owner) = &query.owner {
+        if let Some(owner) = &filter.owner {
             self.equals("owner", owner.to_text());
         }
-        if let Some(paused) = query.paused {
+        if let Some(paused) = filter.paused {
             self.equals("paused", i64::from(paused));
         }
-        if let Some(enabled) = query.enabled {
+        if let Some(enabled) = filter.enabled {
             self.equals("enabled", i64::from(enabled));
         }
-        self.filter_labels(query);
+        self.filter_labels(filter);
     }
 
-    fn filter_labels(&mut self, query: &MonitorQuery) {
-        for tag in &query.tags {
+    fn filter_labels(&mut self, filter: &MonitorFilter) {
+        for tag in &filter.tags {
             let name = self.value(tag.name.clone());
             let value = tag.value.as_ref().map(|value| self.value(value.clone()));
             let and = value.map_or_else(String::new, |value| format!(" AND t.value = {value}"));
             self.label(&format!("t.kind = {} AND t.name = {name}{and}", listed::TAG), "");
         }
-        if !query.channels.is_empty() {
-            let names: Vec<_> = query.channels.iter().map(|name| self.value(name.clone())).collect();
+        if !filter.channels.is_empty() {
+            let names: Vec<_> = filter.channels.iter().map(|name| self.value(name.clone())).collect();
             self.label(&format!("t.kind = {} AND t.name IN ({})", listed::CHANNEL, names.join(", ")), "");
         }
-        if let Some(location) = &query.location {
+        if let Some(location) = &filter.location {
             let kind = listed::LOCATION;
             let name = self.value(location.clone());
             // Who names no location means this one.
@@ -183,7 +185,7 @@ impl Select {
         limit: usize,
     ) -> Result<Vec<MonitorCursor>> {
         let (column, index) = order(query.sort);
-        let from = if is_unknown(query) {
+        let from = if is_unknown(&query.filter) {
             "listed l NOT INDEXED".to_owned()
         } else {
             format!("listed l INDEXED BY {index}")
@@ -243,17 +245,17 @@ const fn order(sort: MonitorSort) -> (&'static str, &'static str) {
 }
 
 /// Whether a term may be rare without an index that could tell.
-const fn is_unknown(query: &MonitorQuery) -> bool {
-    query.kind.is_some()
-        || query.port.is_some()
-        || query.owner.is_some()
-        || query.paused.is_some()
-        || query.enabled.is_some()
-        || query.location.is_some()
+const fn is_unknown(filter: &MonitorFilter) -> bool {
+    filter.kind.is_some()
+        || filter.port.is_some()
+        || filter.owner.is_some()
+        || filter.paused.is_some()
+        || filter.enabled.is_some()
+        || filter.location.is_some()
 }
 
 /// The keys of the fewest monitors that one term of the query leaves, if these are few.
-fn few(connection: &Connection, account: AccountId, query: &MonitorQuery) -> Result<Option<Vec<i64>>> {
+fn few(connection: &Connection, account: AccountId, filter: &MonitorFilter) -> Result<Option<Vec<i64>>> {
     let mut least: Option<Vec<i64>> = None;
     let mut consider = |sql: &str, values: &[Value]| -> Result<()> {
         let known = least.as_ref().map_or(FEW, Vec::len);
@@ -270,25 +272,25 @@ fn few(connection: &Connection, account: AccountId, query: &MonitorQuery) -> Res
         Ok(())
     };
     let whose = Value::Integer(account.0);
-    if !query.statuses.is_empty() {
-        let ranks: Vec<_> = query.statuses.iter().map(|status| rank_of(*status).to_string()).collect();
+    if !filter.statuses.is_empty() {
+        let ranks: Vec<_> = filter.statuses.iter().map(|status| rank_of(*status).to_string()).collect();
         let sql = format!(
             "SELECT key FROM listed INDEXED BY listed_rank WHERE account_id = ?1 AND rank IN ({})",
             ranks.join(", ")
         );
         consider(&sql, std::slice::from_ref(&whose))?;
     }
-    if let Some(host) = &query.host {
+    if let Some(host) = &filter.host {
         let sql = "SELECT key FROM listed INDEXED BY listed_host WHERE account_id = ?1 AND host = ?2";
         consider(sql, &[whose.clone(), Value::Text(folded(host))])?;
     }
-    if let Some(group) = &query.group {
+    if let Some(group) = &filter.group {
         let sql = "SELECT key FROM listed INDEXED BY listed_group WHERE account_id = ?1 AND grp = ?2
                    UNION ALL SELECT key FROM listed INDEXED BY listed_group
                    WHERE account_id = ?1 AND grp > ?2 || '/' AND grp < ?2 || '0'";
         consider(sql, &[whose.clone(), Value::Text(group.clone())])?;
     }
-    for tag in &query.tags {
+    for tag in &filter.tags {
         let mut sql =
             format!("SELECT id FROM label WHERE account_id = ?1 AND kind = {} AND name = ?2", listed::TAG);
         let mut values = vec![whose.clone(), Value::Text(tag.name.clone())];
@@ -298,8 +300,8 @@ fn few(connection: &Connection, account: AccountId, query: &MonitorQuery) -> Res
         }
         consider(&sql, &values)?;
     }
-    if !query.channels.is_empty() {
-        let names: Vec<Value> = query.channels.iter().map(|name| Value::Text(name.clone())).collect();
+    if !filter.channels.is_empty() {
+        let names: Vec<Value> = filter.channels.iter().map(|name| Value::Text(name.clone())).collect();
         let marks: Vec<_> = (2..names.len() + 2).map(|i| format!("?{i}")).collect();
         let sql = format!(
             "SELECT DISTINCT id FROM label WHERE account_id = ?1 AND kind = {} AND name IN ({})",
@@ -308,7 +310,7 @@ fn few(connection: &Connection, account: AccountId, query: &MonitorQuery) -> Res
         );
         consider(&sql, &[vec![whose.clone()], names].concat())?;
     }
-    if let Some(parts) = query.search.as_deref().and_then(parts)
+    if let Some(parts) = filter.search.as_deref().and_then(parts)
         && status_counts(connection, account)?.total() > SMALL
     {
         consider("SELECT rowid FROM listed_parts WHERE listed_parts MATCH ?1", &[Value::Text(parts)])?;
@@ -332,21 +334,15 @@ fn parts(search: &str) -> Option<String> {
 
 /// How many there are in all, where that is kept.
 fn kept_total(connection: &Connection, account: AccountId, query: &MonitorQuery) -> Result<Option<u64>> {
-    let plain = MonitorQuery {
-        statuses: query.statuses.clone(),
-        sort: query.sort,
-        descending: query.descending,
-        after: query.after.clone(),
-        limit: query.limit,
-        ..MonitorQuery::default()
-    };
-    if *query != plain {
+    let filter = &query.filter;
+    let plain = MonitorFilter { statuses: filter.statuses.clone(), ..MonitorFilter::default() };
+    if *filter != plain {
         return Ok(None);
     }
     let counts = status_counts(connection, account)?;
-    if query.statuses.is_empty() {
+    if filter.statuses.is_empty() {
         return Ok(Some(counts.total()));
     }
-    let wanted = StatusCounts::ORDER.into_iter().filter(|status| query.statuses.contains(status));
+    let wanted = StatusCounts::ORDER.into_iter().filter(|status| filter.statuses.contains(status));
     Ok(Some(wanted.map(|status| counts.of(status)).sum()))
 }

@@ -1,23 +1,21 @@
 //! The API at 100,000 monitors that are being checked: the first page of the list, making 10,000 monitors more, and
 //! 5,000 slow clients at the door.
 
-mod client;
 mod slow;
 
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use quaywatch_core::Clock as _;
 use quaywatch_net::SystemClock;
 
 use crate::acceptor::Acceptor;
+use crate::client::Client;
 use crate::measure::Scrape;
 use crate::server::{Load, Server};
 use crate::{Scratch, pass, print};
-use client::Client;
 
 const MONITORS: u32 = 100_000;
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -50,7 +48,7 @@ pub(crate) fn run(binary: &Path) -> io::Result<()> {
     let acceptor = Acceptor::start()?;
     std::fs::write(scratch.0.join("quaywatch.yaml"), yaml(acceptor.port))?;
     let server = Server::resume(binary, &scratch.0, PATIENCE)?;
-    let token = token(binary, &scratch.0)?;
+    let token = server.token(binary, None)?;
     // All looked at, and a second failure of those that refuse.
     pass(INTERVAL * 4);
     let mut client = Client::connect(server.listen, &token)?;
@@ -80,15 +78,6 @@ fn yaml(port: u16) -> String {
         );
     }
     text
-}
-
-fn token(binary: &Path, directory: &Path) -> io::Result<String> {
-    let made = Command::new(binary)
-        .args(["token", "create", "--name", "bench", "--scope", "admin", "--data-dir"])
-        .arg(directory.join("data"))
-        .output()?;
-    let token = String::from_utf8_lossy(&made.stdout).trim().to_owned();
-    if made.status.success() { Ok(token) } else { Err(io::Error::other("no token was made")) }
 }
 
 fn lists(client: &mut Client) -> io::Result<()> {

@@ -6,9 +6,11 @@
 mod acceptor;
 mod api;
 mod bare;
+mod client;
 mod constant;
 mod cpu;
 mod detection;
+mod fairness;
 mod measure;
 mod print;
 mod scale;
@@ -20,7 +22,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 const USAGE: &str = "\
-usage: quaywatch-bench [--binary FILE] [SCENARIO...]
+usage: quaywatch-bench [--binary FILE] [--many N] [SCENARIO...]
 
 scenarios (all but `acceptor` and `bare` without any):
   cpu         CPU time a check, against the bare loops: half-open and full
@@ -28,6 +30,7 @@ scenarios (all but `acceptor` and `bare` without any):
   million     1,000,000 monitors at 60 s: the same, time to the first check, and a restart
   detection   from stopping the target to the webhook, 50 trials
   api         100,000 monitors: first pages of the list, 10,000 made, 5,000 slow clients
+  fairness    lateness of one account's 1,000 monitors at 1 s while another adds 100,000 (or N)
   constant    everything down against everything up, 100,000 monitors at 10 s
   bare        the bare loops alone
   acceptor    (used by the others) the other side, as a process of its own
@@ -35,25 +38,28 @@ scenarios (all but `acceptor` and `bare` without any):
 
 fn main() -> ExitCode {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
-    let binary = match take_binary(&mut words) {
-        Ok(binary) => binary,
+    let (binary, many) = match take_binary(&mut words).and_then(|binary| Ok((binary, take_many(&mut words)?)))
+    {
+        Ok(options) => options,
         Err(error) => return fail(&error),
     };
     if words.iter().any(|word| word.starts_with('-')) {
         return fail(USAGE);
     }
     if words.is_empty() {
-        words = ["cpu", "hundred", "detection", "constant", "api", "million"].map(str::to_owned).to_vec();
+        words = ["cpu", "hundred", "detection", "constant", "api", "fairness", "million"]
+            .map(str::to_owned)
+            .to_vec();
     }
     for word in &words {
-        if let Err(error) = run(word, &binary) {
+        if let Err(error) = run(word, &binary, many) {
             return fail(&format!("{word}: {error}"));
         }
     }
     ExitCode::SUCCESS
 }
 
-fn run(scenario: &str, binary: &std::path::Path) -> io::Result<()> {
+fn run(scenario: &str, binary: &std::path::Path, many: u32) -> io::Result<()> {
     match scenario {
         "acceptor" => acceptor::run(),
         "api" => api::run(binary),
@@ -63,6 +69,7 @@ fn run(scenario: &str, binary: &std::path::Path) -> io::Result<()> {
         "million" => scale::run(binary, &scale::MILLION),
         "detection" => detection::run(binary),
         "constant" => constant::run(binary),
+        "fairness" => fairness::run(binary, many),
         other => Err(io::Error::other(format!("no such scenario `{other}`\n{USAGE}"))),
     }
 }
@@ -70,13 +77,23 @@ fn run(scenario: &str, binary: &std::path::Path) -> io::Result<()> {
 /// The server's program: given, or the release build beside this one.
 fn take_binary(words: &mut Vec<String>) -> Result<PathBuf, String> {
     let beside = std::env::current_exe().map_err(|e| e.to_string())?.with_file_name("quaywatch");
-    let Some(at) = words.iter().position(|word| word == "--binary") else { return Ok(beside) };
+    Ok(take(words, "--binary")?.map_or(beside, PathBuf::from))
+}
+
+/// How many monitors one account adds at once: fewer are for looking whether it works.
+fn take_many(words: &mut Vec<String>) -> Result<u32, String> {
+    take(words, "--many")?.map_or(Ok(fairness::MANY), |number| number.parse().map_err(|_| USAGE.to_owned()))
+}
+
+/// The value of an option, where it is given.
+fn take(words: &mut Vec<String>, option: &str) -> Result<Option<String>, String> {
+    let Some(at) = words.iter().position(|word| word == option) else { return Ok(None) };
     if at + 1 >= words.len() {
         return Err(USAGE.to_owned());
     }
-    let binary = words.remove(at + 1);
+    let value = words.remove(at + 1);
     words.remove(at);
-    Ok(PathBuf::from(binary))
+    Ok(Some(value))
 }
 
 fn fail(error: &str) -> ExitCode {

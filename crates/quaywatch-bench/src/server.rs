@@ -118,6 +118,28 @@ impl Server {
         std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
     }
 
+    /// A token that may do everything in an account, by the command line on the same host.
+    ///
+    /// # Errors
+    /// Where none is made.
+    pub(crate) fn token(&self, binary: &Path, account: Option<&str>) -> io::Result<String> {
+        let mut command = Command::new(binary);
+        command.args(["token", "create", "--name", "bench", "--scope", "admin"]);
+        command.args(account.into_iter().flat_map(|name| ["--account", name]));
+        let made = command.arg("--data-dir").arg(self.data()).output()?;
+        if !made.status.success() {
+            let why = String::from_utf8_lossy(&made.stderr).into_owned();
+            return Err(io::Error::other(format!("no token was made: {why}")));
+        }
+        Ok(String::from_utf8_lossy(&made.stdout).trim().to_owned())
+    }
+
+    /// Where it keeps what it knows.
+    #[must_use]
+    pub(crate) fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
     /// Its process.
     #[must_use]
     pub(crate) fn pid(&self) -> u32 {

@@ -1,4 +1,5 @@
-//! Fair use between accounts, in real time: how late the checks of one are while another brings very many monitors.
+//! Fair use between accounts, in real time: how late the checks of one are while another brings many monitors. A hundred
+//! thousand, by calls over HTTP, are a benchmark: `cargo xtask bench fairness`.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
@@ -137,15 +138,7 @@ fn run(many: usize) -> Figures {
 #[test]
 fn bulk_changes_of_one_account_let_no_slot_of_another_go_by() {
     let figures = run(5_000);
-    println!("5,000 monitors in {:?}: {figures:?}", figures.took);
+    println!("alone {:?}, beside 5,000 made in {:?} {:?}", figures.alone, figures.took, figures.beside);
     // Far more than it takes, and far less than the changes take: other tests may be running beside this one.
     assert!(figures.beside[1] < Duration::from_millis(250), "{figures:?}");
-}
-
-#[test]
-#[ignore = "a measurement: a hundred thousand monitors; run it alone, with --nocapture"]
-fn a_hundred_thousand_monitors_at_once() {
-    let figures = run(100_000);
-    println!("100,000 monitors in {:?}: {figures:?}", figures.took);
-    assert!(figures.beside[1] < figures.alone[1] + Duration::from_millis(50), "{figures:?}");
 }

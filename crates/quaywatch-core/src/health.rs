@@ -2,7 +2,9 @@
 //! network works: somebody near (the gateway, the resolvers, whoever the owner names) must answer.
 //!
 //! Pure: this says when to look and what a look means; the looking is the runner's. One look serves every failure for
-//! three seconds. All anchors dead: the failure is ours (`self_network`, unknown). No anchors at all: verdicts stand.
+//! three seconds, but what was sent after it was not seen by it: an anchor that answered before our network was cut says
+//! nothing of silence since. All anchors dead: the failure is ours (`self_network`, unknown). No anchors at all: verdicts
+//! stand.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -11,6 +13,10 @@ use crate::time::BootTime;
 
 /// For how long one look at the anchors speaks for further failures.
 pub const LOOK_LASTS: Duration = Duration::from_secs(3);
+
+/// A look that is no older than this speaks for a check that began after it, too: what fails within moments (a router says
+/// that there is no way) would else have the anchors asked for every check.
+pub const LOOK_REACHES: Duration = Duration::from_millis(250);
 
 /// Networks that must be failing at once before the location itself is suspected.
 pub const SUSPICIOUS_NETWORKS: usize = 3;
@@ -93,11 +99,19 @@ pub struct Health {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Known {
-    looked: Option<(BootTime, Sight)>,
+    looked: Option<Looked>,
     /// A target beyond our links has answered.
     reached: bool,
     /// When the anchors were last known to be dead: the moment at which something answered again.
     dead_until: BootTime,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Looked {
+    /// When the anchors were asked, and when it was known what they say.
+    asked: BootTime,
+    at: BootTime,
+    sight: Sight,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +124,7 @@ enum Sight {
 
 impl Known {
     fn comes_back(&mut self, now: BootTime) {
-        if let Some((at, Sight::Dead)) = self.looked {
+        if let Some(Looked { at, sight: Sight::Dead, .. }) = self.looked {
             // Nobody knows when it came back; a look that is older than two speaks for no longer.
             self.dead_until = now.min(at + 2 * LOOK_LASTS);
         }
@@ -118,13 +132,14 @@ impl Known {
 }
 
 impl Health {
-    /// Whose fault a failure in `family` is, as far as is known at `now`.
+    /// Whose fault it is that a check in `family` failed which `began` then, as far as is known at `now`.
     #[must_use]
-    pub fn opinion(&self, family: Family, now: BootTime) -> Opinion {
-        match self.fresh(family, now) {
-            Some(Sight::Clear | Sight::Unproven) => Opinion::TheirFault,
-            Some(Sight::Dead) => Opinion::OurFault,
-            None => Opinion::Look,
+    pub fn opinion(&self, family: Family, began: BootTime, now: BootTime) -> Opinion {
+        let Some(Looked { asked, sight, .. }) = self.fresh(family, now) else { return Opinion::Look };
+        match sight {
+            Sight::Clear if asked < began && now.since(asked) >= LOOK_REACHES => Opinion::Look,
+            Sight::Clear | Sight::Unproven => Opinion::TheirFault,
+            Sight::Dead => Opinion::OurFault,
         }
     }
 
@@ -135,9 +150,14 @@ impl Health {
         began < self.families[family.index()].dead_until
     }
 
-    /// Takes what a look saw. An anchor that never answered is mute rather than dead once a target has answered: it
+    /// Takes what a look saw that was begun at `asked`. An anchor that never answered is mute rather than dead once a target has answered: it
     /// does not take part. Before that, nothing at all has answered, and it speaks for a dead network.
-    pub fn looked(&mut self, family: Family, look: Look, now: BootTime) -> Option<Change> {
+    pub fn looked(
+        &mut self,
+        family: Family,
+        look: Look,
+        (asked, now): (BootTime, BootTime),
+    ) -> Option<Change> {
         let known = &mut self.families[family.index()];
         let dead = look.silent + if known.reached { 0 } else { look.mute };
         let sight = match (look.answered, dead) {
@@ -148,12 +168,12 @@ impl Health {
         if sight == Sight::Clear {
             known.comes_back(now);
         }
-        known.looked = Some((now, sight));
+        known.looked = Some(Looked { asked, at: now, sight });
         match sight {
             Sight::Clear => self.sees(),
             Sight::Unproven => None,
             Sight::Dead if self.blind => None,
-            Sight::Dead => match self.fresh(family.other(), now) {
+            Sight::Dead => match self.fresh(family.other(), now).map(|other| other.sight) {
                 Some(Sight::Clear) => None,
                 Some(Sight::Dead | Sight::Unproven) => {
                     self.blind = true;
@@ -169,7 +189,7 @@ impl Health {
         let known = &mut self.families[family.index()];
         known.reached = true;
         known.comes_back(now);
-        if let Some((_, sight @ Sight::Dead)) = &mut known.looked {
+        if let Some(Looked { sight: sight @ Sight::Dead, .. }) = &mut known.looked {
             *sight = Sight::Clear;
         }
         self.sees()
@@ -206,9 +226,8 @@ impl Health {
         std::mem::take(&mut self.blind).then_some(Change::Back)
     }
 
-    fn fresh(&self, family: Family, now: BootTime) -> Option<Sight> {
-        let (at, sight) = self.families[family.index()].looked?;
-        (now.since(at) < LOOK_LASTS).then_some(sight)
+    fn fresh(&self, family: Family, now: BootTime) -> Option<Looked> {
+        self.families[family.index()].looked.filter(|looked| now.since(looked.at) < LOOK_LASTS)
     }
 }
 
@@ -302,35 +321,63 @@ mod tests {
         BootTime(ms * 1_000)
     }
 
+    /// A look that is answered at once.
+    fn saw(health: &mut Health, family: Family, look: Look, ms: u64) -> Option<Change> {
+        health.looked(family, look, (at(ms), at(ms)))
+    }
+
+    #[test]
+    fn a_look_says_nothing_of_what_was_sent_after_it() {
+        let mut health = Health::default();
+        health.looked(Family::V4, ALIVE, (at(10_000), at(10_100)));
+        let opinion = |health: &Health, began, now| health.opinion(Family::V4, at(began), at(now));
+        assert_eq!(opinion(&health, 10_000, 12_000), Opinion::TheirFault, "asked when it was sent");
+        assert_eq!(
+            opinion(&health, 10_001, 12_000),
+            Opinion::Look,
+            "our network may have been cut meanwhile"
+        );
+        assert_eq!(opinion(&health, 10_300, 10_300), Opinion::Look, "asked before, though answered after it");
+        assert_eq!(opinion(&health, 10_200, 10_249), Opinion::TheirFault, "what fails at once");
+        saw(&mut health, Family::V4, DEAD, 13_000);
+        assert_eq!(opinion(&health, 13_500, 14_500), Opinion::OurFault, "death lasts");
+        saw(&mut health, Family::V4, NO_ANCHORS, 16_000);
+        assert_eq!(opinion(&health, 16_500, 17_500), Opinion::TheirFault, "nobody to ask, now as then");
+    }
+
     #[test]
     fn a_failure_waits_for_a_look_that_lasts_three_seconds() {
         let mut health = Health::default();
-        assert_eq!(health.opinion(Family::V4, at(10_000)), Opinion::Look);
-        health.looked(Family::V4, ALIVE, at(10_000));
-        assert_eq!(health.opinion(Family::V4, at(12_999)), Opinion::TheirFault);
-        assert_eq!(health.opinion(Family::V4, at(13_000)), Opinion::Look);
-        assert_eq!(health.opinion(Family::V6, at(10_000)), Opinion::Look, "families have their own fate");
+        assert_eq!(health.opinion(Family::V4, at(0), at(10_000)), Opinion::Look);
+        saw(&mut health, Family::V4, ALIVE, 10_000);
+        assert_eq!(health.opinion(Family::V4, at(0), at(12_999)), Opinion::TheirFault);
+        assert_eq!(health.opinion(Family::V4, at(0), at(13_000)), Opinion::Look);
+        assert_eq!(
+            health.opinion(Family::V6, at(0), at(10_000)),
+            Opinion::Look,
+            "families have their own fate"
+        );
     }
 
     #[test]
     fn all_anchors_dead_means_that_we_cannot_see() {
         let mut health = Health::default();
-        assert_eq!(health.looked(Family::V4, DEAD, at(10_000)), Some(Change::LookAt(Family::V6)));
-        assert_eq!(health.looked(Family::V6, NO_ANCHORS, at(10_100)), None);
-        assert_eq!(health.opinion(Family::V4, at(10_101)), Opinion::OurFault);
-        assert_eq!(health.looked(Family::V4, DEAD, at(13_000)), Some(Change::Lost));
-        assert_eq!(health.looked(Family::V4, DEAD, at(16_000)), None, "told once");
-        assert_eq!(health.looked(Family::V4, ALIVE, at(19_000)), Some(Change::Back));
-        assert_eq!(health.opinion(Family::V4, at(19_001)), Opinion::TheirFault);
+        assert_eq!(saw(&mut health, Family::V4, DEAD, 10_000), Some(Change::LookAt(Family::V6)));
+        assert_eq!(saw(&mut health, Family::V6, NO_ANCHORS, 10_100), None);
+        assert_eq!(health.opinion(Family::V4, at(0), at(10_101)), Opinion::OurFault);
+        assert_eq!(saw(&mut health, Family::V4, DEAD, 13_000), Some(Change::Lost));
+        assert_eq!(saw(&mut health, Family::V4, DEAD, 16_000), None, "told once");
+        assert_eq!(saw(&mut health, Family::V4, ALIVE, 19_000), Some(Change::Back));
+        assert_eq!(health.opinion(Family::V4, at(0), at(19_001)), Opinion::TheirFault);
     }
 
     #[test]
     fn what_was_sent_into_a_dead_network_says_nothing_once_it_is_back() {
         let mut health = Health::default();
         assert!(!health.was_dead_after(Family::V4, at(0)));
-        health.looked(Family::V4, DEAD, at(10_000));
-        health.looked(Family::V4, ALIVE, at(13_000));
-        health.looked(Family::V4, ALIVE, at(16_000));
+        saw(&mut health, Family::V4, DEAD, 10_000);
+        saw(&mut health, Family::V4, ALIVE, 13_000);
+        saw(&mut health, Family::V4, ALIVE, 16_000);
         assert!(health.was_dead_after(Family::V4, at(12_999)), "sent while it was dead");
         assert!(!health.was_dead_after(Family::V4, at(13_000)) && !health.was_dead_after(Family::V6, at(0)));
     }
@@ -338,21 +385,25 @@ mod tests {
     #[test]
     fn without_anchors_verdicts_stand() {
         let mut health = Health::default();
-        assert_eq!(health.looked(Family::V4, NO_ANCHORS, at(0)), None);
-        assert_eq!(health.opinion(Family::V4, at(1)), Opinion::TheirFault);
+        assert_eq!(saw(&mut health, Family::V4, NO_ANCHORS, 0), None);
+        assert_eq!(health.opinion(Family::V4, at(0), at(1)), Opinion::TheirFault);
     }
 
     #[test]
     fn an_anchor_that_never_answered_speaks_only_until_a_target_does() {
         let mut health = Health::default();
-        health.looked(Family::V4, MUTE, at(10_000));
-        assert_eq!(health.opinion(Family::V4, at(10_001)), Opinion::OurFault, "nothing has ever answered");
+        saw(&mut health, Family::V4, MUTE, 10_000);
+        assert_eq!(
+            health.opinion(Family::V4, at(0), at(10_001)),
+            Opinion::OurFault,
+            "nothing has ever answered"
+        );
         assert!(health.wants_reached(Family::V4));
         health.reached(Family::V4, at(15_000));
         assert!(!health.wants_reached(Family::V4));
-        health.looked(Family::V4, MUTE, at(20_000));
+        saw(&mut health, Family::V4, MUTE, 20_000);
         assert_eq!(
-            health.opinion(Family::V4, at(20_001)),
+            health.opinion(Family::V4, at(0), at(20_001)),
             Opinion::TheirFault,
             "a router that answers nobody"
         );
@@ -361,29 +412,29 @@ mod tests {
     #[test]
     fn one_family_alone_does_not_blind_a_location() {
         let mut health = Health::default();
-        assert_eq!(health.looked(Family::V6, DEAD, at(11_000)), Some(Change::LookAt(Family::V4)));
-        assert_eq!(health.looked(Family::V4, ALIVE, at(11_100)), None);
-        assert_eq!(health.opinion(Family::V6, at(11_101)), Opinion::OurFault);
+        assert_eq!(saw(&mut health, Family::V6, DEAD, 11_000), Some(Change::LookAt(Family::V4)));
+        assert_eq!(saw(&mut health, Family::V4, ALIVE, 11_100), None);
+        assert_eq!(health.opinion(Family::V6, at(0), at(11_101)), Opinion::OurFault);
         let look_again = Some(Change::LookAt(Family::V6));
-        assert_eq!(health.looked(Family::V4, DEAD, at(14_050)), look_again, "the look at IPv6 is old");
-        assert_eq!(health.looked(Family::V6, DEAD, at(14_100)), Some(Change::Lost), "now both");
+        assert_eq!(saw(&mut health, Family::V4, DEAD, 14_050), look_again, "the look at IPv6 is old");
+        assert_eq!(saw(&mut health, Family::V6, DEAD, 14_100), Some(Change::Lost), "now both");
     }
 
     #[test]
     fn a_target_that_answers_proves_more_than_a_look() {
         let mut health = Health::default();
-        health.looked(Family::V6, DEAD, at(10_000));
-        assert_eq!(health.looked(Family::V4, DEAD, at(10_001)), Some(Change::Lost));
+        saw(&mut health, Family::V6, DEAD, 10_000);
+        assert_eq!(saw(&mut health, Family::V4, DEAD, 10_001), Some(Change::Lost));
         assert_eq!(health.reached(Family::V4, at(20_000)), Some(Change::Back));
-        assert_eq!(health.opinion(Family::V4, at(10_501)), Opinion::TheirFault);
+        assert_eq!(health.opinion(Family::V4, at(0), at(10_501)), Opinion::TheirFault);
     }
 
     #[test]
     fn doubt_makes_the_next_failure_look_again() {
         let mut health = Health::default();
-        health.looked(Family::V4, ALIVE, at(10_000));
+        saw(&mut health, Family::V4, ALIVE, 10_000);
         health.doubt();
-        assert_eq!(health.opinion(Family::V4, at(10_001)), Opinion::Look);
+        assert_eq!(health.opinion(Family::V4, at(0), at(10_001)), Opinion::Look);
     }
 
     fn ip(network: u8, host: u8) -> IpAddr {

@@ -88,7 +88,7 @@ impl Machine {
         if !self.needs_proof(key, seen.code, attempts) {
             return self.end(token, seen);
         }
-        match self.health.opinion(family, self.now.boot) {
+        match self.health.opinion(family, began, self.now.boot) {
             Opinion::TheirFault if self.health.was_dead_after(family, began) => {
                 self.blame_us(token, &mut seen, family);
                 self.end(token, seen);
@@ -213,22 +213,31 @@ impl Machine {
     /// A look came back: those who waited for it go on.
     pub(super) fn looked(&mut self, family: Family, look: Look) {
         let own = self.looks.of(family);
-        if own.begun.take().is_none() {
-            return;
-        }
+        let Some(asked) = own.begun.take() else { return };
         let held = std::mem::take(&mut own.held);
         if own.learns && held.is_empty() && look.answered == 0 {
             // Nobody asks whose fault anything is, and silence teaches nothing.
             return;
         }
-        let change = self.health.looked(family, look, self.now.boot);
+        let change = self.health.looked(family, look, (asked, self.now.boot));
         self.note_change(change);
         for token in held {
             let Some(flight) = self.flights.get(token) else { continue };
             let (Some(mut seen), began) = (flight.held.take(), flight.dialled) else { continue };
-            let is_ours = self.health.opinion(family, self.now.boot) == Opinion::OurFault;
-            if is_ours || self.health.was_dead_after(family, began) {
-                self.blame_us(token, &mut seen, family);
+            match self.health.opinion(family, began, self.now.boot) {
+                Opinion::Look => {
+                    // It was sent after this look was begun, and waits for another.
+                    flight.held = Some(seen);
+                    let look = self.looks.of(family);
+                    look.wanted = true;
+                    look.held.push(token);
+                    continue;
+                }
+                Opinion::OurFault => self.blame_us(token, &mut seen, family),
+                Opinion::TheirFault if self.health.was_dead_after(family, began) => {
+                    self.blame_us(token, &mut seen, family);
+                }
+                Opinion::TheirFault => {}
             }
             self.end(token, *seen);
         }

@@ -92,6 +92,37 @@ fn what_was_sent_before_the_network_came_back_says_nothing_of_the_target() {
 }
 
 #[test]
+fn a_look_of_before_the_cut_says_nothing_of_silence_since() {
+    let mut sim = Sim::new(|_| {});
+    anchors(&sim, ALIVE);
+    let quick = Plan { timeout: Duration::from_secs(1), ..plan(Duration::from_secs(10)) };
+    let quick = Arc::new(quick);
+    sim.target("10.0.0.2:5432", Target::Silent);
+    sim.add((1..=100).map(|id| own_job(id, &quick)).collect());
+    sim.run_s(20);
+    sim.world().looked.clear();
+    sim.results();
+    // Because of the one that is silent all the time.
+    for _ in 0..12_000 {
+        sim.run(Duration::from_millis(1));
+        if !sim.world().looked.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(sim.world().looked, [Family::V4]);
+    sim.run(Duration::from_millis(50));
+    assert!(codes(&sim.results()).contains_key(&ErrorCode::TcpTimeout), "an anchor answers: its own fault");
+    // The uplink is cut just after the anchors were looked at.
+    anchors(&sim, DEAD);
+    sim.world().usually = Target::Silent;
+    sim.run_s(8);
+    let results = sim.results();
+    let failed: Vec<_> = results.iter().filter(|result| result.code != ErrorCode::Ok).collect();
+    assert!(failed.len() > 40, "{}", failed.len());
+    assert!(failed.iter().all(|result| result.code == ErrorCode::SelfNetwork), "{:?}", codes(&results));
+}
+
+#[test]
 fn a_blind_location_looks_by_itself_until_it_sees() {
     let mut sim = Sim::new(|_| {});
     anchors(&sim, DEAD);

@@ -2,14 +2,19 @@
 
 mod access;
 mod accounts;
+mod cross_site;
 mod document;
 mod events;
 mod examples;
+mod house;
 mod kit;
 mod lookups;
+mod passkeys;
 mod past;
 mod people;
+mod providers;
 mod replays;
 mod requests;
 mod setup;
+mod signing_in;
 mod words;

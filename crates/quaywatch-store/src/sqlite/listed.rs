@@ -64,8 +64,36 @@ impl Default for Glance<'_> {
     }
 }
 
-/// Lists a monitor as it is now.
-pub(super) fn put(tx: &Transaction<'_>, monitor: &MonitorRecord, updated_at: Timestamp) -> Result<()> {
+/// Lists monitors as they are now, each with the time of its last edit.
+pub(super) fn put<'m>(
+    tx: &Transaction<'_>,
+    monitors: impl IntoIterator<Item = (&'m MonitorRecord, Timestamp)>,
+) -> Result<()> {
+    let mut texts = Vec::new();
+    for (monitor, updated_at) in monitors {
+        texts.extend(put_row(tx, monitor, updated_at)?);
+    }
+    // All rows first, then all texts. The index of parts gathers in memory what is put into it, and writes it down as soon
+    // as a statement begins that might have to be taken back alone, as those with triggers do: by turns, each monitor
+    // would make a segment of its own, which are then merged for ever.
+    for text in texts {
+        if text.is_known {
+            run(tx, "DELETE FROM listed_parts WHERE rowid = ?1", [text.id])?;
+        }
+        run(tx, "INSERT INTO listed_parts (rowid, text) VALUES (?1, ?2)", params![text.id, text.text])?;
+    }
+    Ok(())
+}
+
+/// What a monitor is found by, where that is new.
+struct Text {
+    id: i64,
+    text: String,
+    /// Whether the monitor was found by another one.
+    is_known: bool,
+}
+
+fn put_row(tx: &Transaction<'_>, monitor: &MonitorRecord, updated_at: Timestamp) -> Result<Option<Text>> {
     // A spec that cannot be read is found by its name.
     let glance: Glance<'_> = serde_json::from_str(&monitor.spec).unwrap_or_default();
     let host = folded(&glance.host);
@@ -105,13 +133,8 @@ pub(super) fn put(tx: &Transaction<'_>, monitor: &MonitorRecord, updated_at: Tim
         run(tx, "DELETE FROM label WHERE id = ?1", [id])?;
     }
     put_labels(tx, monitor, &glance)?;
-    match known {
-        Some(known) if known == text => return Ok(()),
-        Some(_) => run(tx, "DELETE FROM listed_parts WHERE rowid = ?1", [id])?,
-        None => 0,
-    };
-    run(tx, "INSERT INTO listed_parts (rowid, text) VALUES (?1, ?2)", params![id, text])?;
-    Ok(())
+    let is_new = known.as_ref() != Some(&text);
+    Ok(is_new.then_some(Text { id, text, is_known: known.is_some() }))
 }
 
 fn put_labels(tx: &Transaction<'_>, monitor: &MonitorRecord, glance: &Glance<'_>) -> Result<()> {
@@ -142,10 +165,15 @@ pub(super) fn pause(tx: &Transaction<'_>, account: AccountId, id: MonitorId, pau
 }
 
 /// What goes into the bin is not listed.
-pub(super) fn remove(tx: &Transaction<'_>, account: AccountId, id: MonitorId) -> Result<()> {
-    run(tx, "DELETE FROM listed WHERE account_id = ?1 AND key = ?2", [account.0, key::monitor(id)])?;
-    run(tx, "DELETE FROM label WHERE id = ?1", [id.0])?;
-    run(tx, "DELETE FROM listed_parts WHERE rowid = ?1", [id.0])?;
+pub(super) fn remove(tx: &Transaction<'_>, account: AccountId, ids: &[MonitorId]) -> Result<()> {
+    for id in ids {
+        run(tx, "DELETE FROM listed WHERE account_id = ?1 AND key = ?2", [account.0, key::monitor(*id)])?;
+        run(tx, "DELETE FROM label WHERE id = ?1", [id.0])?;
+    }
+    // After all rows, as in `put`.
+    for id in ids {
+        run(tx, "DELETE FROM listed_parts WHERE rowid = ?1", [id.0])?;
+    }
     Ok(())
 }
 
@@ -166,8 +194,6 @@ pub(super) fn rebuild(tx: &Transaction<'_>) -> Result<()> {
         let piece = rows(tx, &sql, [after], |row| Ok((convert::monitor(row)?, Timestamp(row.get(9)?))))?;
         let Some((last, _)) = piece.last() else { return Ok(()) };
         after = key::monitor(last.id);
-        for (monitor, revised_at) in &piece {
-            put(tx, monitor, *revised_at)?;
-        }
+        put(tx, piece.iter().map(|(monitor, revised_at)| (monitor, *revised_at)))?;
     }
 }

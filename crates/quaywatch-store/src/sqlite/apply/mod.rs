@@ -12,6 +12,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::audit::{self, Entry};
 use super::error::engine;
+use super::listed;
 use super::query::run;
 use crate::records::{AcceptedConfig, Applied, Author, ChangeSet, Owner, ResourceChange};
 use crate::{Result, StoreError};
@@ -227,6 +228,9 @@ impl<'a> Apply<'a> {
     }
 
     fn finish(mut self) -> Result<Applied> {
+        // In this order: what is removed and put in one set is there.
+        listed::remove(self.tx, self.account, &self.applied.removed_monitors)?;
+        listed::put(self.tx, self.applied.monitors.iter().map(|monitor| (monitor, self.at)))?;
         set_next(self.tx, "next_monitor", self.next_monitor)?;
         set_next(self.tx, "next_channel", self.next_channel)?;
         if self.audited > AUDITED || self.audited > 0 && self.owner != Owner::Api {

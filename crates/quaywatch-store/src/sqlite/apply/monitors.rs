@@ -4,7 +4,7 @@ use rusqlite::{Row, params};
 
 use super::super::audit::Entry;
 use super::super::query::{one, run};
-use super::super::{convert, error::engine, listed};
+use super::super::{convert, error::engine};
 use super::{Apply, MonitorId, Result, StoreError, expect_revision, twice};
 use crate::blocks::key;
 use crate::records::MonitorRecord;
@@ -30,7 +30,6 @@ impl Apply<'_> {
     }
 
     fn removed(&mut self, id: MonitorId, spec: &str) -> Result<()> {
-        listed::remove(self.tx, self.account, id)?;
         self.applied.removed_monitors.push(id);
         self.feed("monitor", id.0, "remove")?;
         self.audit(Entry { before: Some(spec), ..Entry::of("monitor.removed", "monitor", id.0) })
@@ -147,7 +146,6 @@ impl Apply<'_> {
     }
 
     fn written(&mut self, record: MonitorRecord, before: Option<&str>, action: &str) -> Result<()> {
-        listed::put(self.tx, &record, self.at)?;
         self.feed("monitor", record.id.0, "put")?;
         let entry = Entry { before, after: Some(&record.spec), ..Entry::of(action, "monitor", record.id.0) };
         self.audit(entry)?;

@@ -3,6 +3,10 @@
 //! first. Whoever has to let a slot go by stays in its round, and comes first with its next slot: a dial is left over
 //! for it if its slot is yet to come. So of monitors that are too many, none is passed over a second time before all
 //! others were once.
+//!
+//! That is so within one account. Each account has a line of its own before a target, and the lines take turns, a dial
+//! each, in the same way (start-time fair queueing over accounts): what one brings can make its own checks wait, and
+//! another's by no more than one dial.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -27,8 +31,8 @@ type Turn = (u64, u64);
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     places: Map<u32, Place>,
-    lines: Map<IpAddr, Line>,
-    /// When a line may have somebody to let go.
+    sites: Map<IpAddr, Site>,
+    /// When an address may have somebody to let go.
     looks: BTreeSet<(BootTime, IpAddr)>,
     /// When those who are ready have waited too long for this slot.
     lapses: BTreeSet<(Millis, u32)>,
@@ -40,21 +44,32 @@ pub(super) struct Lines {
 #[derive(Debug, Clone, Copy)]
 struct Place {
     ip: IpAddr,
+    account: u16,
     port: u16,
     turn: Turn,
     /// It is ready to go, until then; else it waits for its next slot.
     lapses: Option<Millis>,
 }
 
-/// Those of one address.
+/// The lines before one address.
+#[derive(Debug, Default)]
+struct Site {
+    lines: BTreeMap<u16, Line>,
+    /// The dial that was made last: where an account begins that has made none lately.
+    dial: u64,
+    look: Option<BootTime>,
+}
+
+/// Those of one account at one address.
 #[derive(Debug, Default)]
 struct Line {
     ports: BTreeMap<u16, Port>,
+    /// The next dial is the account's in the order of these numbers.
+    dial: u64,
     /// The turns of those that are not ready, over all ports.
     absent: BTreeSet<Turn>,
     /// The furthest round of all ports.
     round: u64,
-    look: Option<BootTime>,
     /// When somebody had to wait, last.
     busy: BootTime,
     longest: Duration,
@@ -101,14 +116,27 @@ impl Lines {
 
     /// Whether there is a line at an address.
     pub(super) fn is_busy(&self, ip: IpAddr) -> bool {
-        self.lines.contains_key(&ip)
+        self.sites.contains_key(&ip)
     }
 
-    /// Puts a check into a line, not ready; one that stands there already keeps its round.
-    pub(super) fn stand(&mut self, key: u32, (ip, port): (IpAddr, u16), interval: Duration, now: BootTime) {
+    /// Whether somebody of another account is ready to go to this address: whose turn it is, is then to be found out.
+    pub(super) fn has_others(&self, ip: IpAddr, account: u16) -> bool {
+        let others = self.sites.get(&ip).into_iter().flat_map(|site| &site.lines);
+        others.filter(|(of, _)| **of != account).any(|(_, line)| line.has_ready())
+    }
+
+    /// Puts a check of an account into its line, not ready; one that stands there already keeps its round.
+    pub(super) fn stand(
+        &mut self,
+        (account, key): (u16, u32),
+        (ip, port): (IpAddr, u16),
+        interval: Duration,
+        now: BootTime,
+    ) {
         let old = self.places.get(&key).copied();
         self.leave(key);
-        let line = self.lines.entry(ip).or_insert_with(|| Line { busy: now, ..Line::default() });
+        let Site { lines, dial, .. } = self.sites.entry(ip).or_default();
+        let line = lines.entry(account).or_insert_with(|| Line { busy: now, dial: *dial, ..Line::default() });
         line.longest = line.longest.max(interval);
         let round = line.round;
         let at_port = line.ports.entry(port).or_insert_with(|| Port { round, ..Port::default() });
@@ -123,7 +151,19 @@ impl Lines {
         };
         at_port.absent.insert(turn, key);
         line.absent.insert(turn);
-        self.places.insert(key, Place { ip, port, turn, lapses: None });
+        self.places.insert(key, Place { ip, account, port, turn, lapses: None });
+    }
+
+    /// A dial is made for this monitor, which was its account's turn and its own.
+    pub(super) fn dialled(&mut self, key: u32) {
+        if let Some(place) = self.places.get(&key)
+            && let Some(site) = self.sites.get_mut(&place.ip)
+            && let Some(line) = site.lines.get_mut(&place.account)
+        {
+            site.dial = line.dial.max(site.dial);
+            line.dial = site.dial + 1;
+        }
+        self.served(key);
     }
 
     /// A check of this monitor was made, or it has shared one: its next turn is in the next round.
@@ -133,7 +173,7 @@ impl Lines {
         }
         self.step_back(key);
         let Some(place) = self.places.get_mut(&key) else { return };
-        let Some(line) = self.lines.get_mut(&place.ip) else { return };
+        let Some(line) = line_of(&mut self.sites, place) else { return };
         let Some(at_port) = line.ports.get_mut(&place.port) else { return };
         at_port.absent.remove(&place.turn);
         line.absent.remove(&place.turn);
@@ -145,17 +185,20 @@ impl Lines {
         line.absent.insert(place.turn);
     }
 
-    /// Whether more than so many who are ready come before this one.
+    /// Whether more than so many of its account who are ready come before this one.
     pub(super) fn is_behind(&self, key: u32, most: usize) -> bool {
         let Some(place) = self.places.get(&key) else { return false };
-        let port = self.lines.get(&place.ip).and_then(|line| line.ports.get(&place.port));
+        let line = self.sites.get(&place.ip).and_then(|site| site.lines.get(&place.account));
+        let port = line.and_then(|line| line.ports.get(&place.port));
         port.and_then(|port| port.ready.keys().nth(most)).is_some_and(|turn| *turn < place.turn)
     }
 
-    /// What is to be left over for those who come before a check.
+    /// What is to be left over for those of its account who come before a check.
     pub(super) fn spare_before(&self, key: u32) -> Spare {
-        let Some(Place { ip, port, turn, .. }) = self.places.get(&key) else { return Spare::default() };
-        let line = self.lines.get(ip);
+        let Some(Place { ip, account, port, turn, .. }) = self.places.get(&key) else {
+            return Spare::default();
+        };
+        let line = self.sites.get(ip).and_then(|site| site.lines.get(account));
         line.and_then(|line| Some(line.spare(line.ports.get(port)?, *turn))).unwrap_or_default()
     }
 
@@ -163,7 +206,7 @@ impl Lines {
     pub(super) fn make_ready(&mut self, key: u32, lapses: Millis, look: BootTime) {
         self.step_back(key);
         let Some(place) = self.places.get_mut(&key) else { return };
-        let Some(line) = self.lines.get_mut(&place.ip) else { return };
+        let Some(line) = line_of(&mut self.sites, place) else { return };
         let Some(at_port) = line.ports.get_mut(&place.port) else { return };
         place.lapses = Some(lapses);
         self.lapses.insert((lapses, key));
@@ -180,7 +223,7 @@ impl Lines {
         let Some(place) = self.places.get_mut(&key) else { return };
         let Some(lapses) = place.lapses.take() else { return };
         self.lapses.remove(&(lapses, key));
-        let Some(line) = self.lines.get_mut(&place.ip) else { return };
+        let Some(line) = line_of(&mut self.sites, place) else { return };
         let Some(at_port) = line.ports.get_mut(&place.port) else { return };
         line.absent.insert(place.turn);
         at_port.ready.remove(&place.turn);
@@ -190,7 +233,7 @@ impl Lines {
     /// A check had to let a slot go by.
     pub(super) fn passed_over(&mut self, key: u32, now: BootTime) {
         self.step_back(key);
-        if let Some(line) = self.places.get(&key).and_then(|place| self.lines.get_mut(&place.ip)) {
+        if let Some(line) = self.places.get(&key).and_then(|place| line_of(&mut self.sites, place)) {
             line.busy = line.busy.max(now);
         }
     }
@@ -201,47 +244,103 @@ impl Lines {
             return;
         }
         self.step_back(key);
-        let Some(Place { ip, port, turn, .. }) = self.places.remove(&key) else { return };
-        let Some(line) = self.lines.get_mut(&ip) else { return };
-        line.absent.remove(&turn);
-        if let Some(at_port) = line.ports.get_mut(&port) {
-            at_port.absent.remove(&turn);
+        let Some(place) = self.places.remove(&key) else { return };
+        let Some(line) = line_of(&mut self.sites, &place) else { return };
+        line.absent.remove(&place.turn);
+        if let Some(at_port) = line.ports.get_mut(&place.port) {
+            at_port.absent.remove(&place.turn);
         }
     }
 
-    /// Looks at a line at this time, if not sooner.
+    /// Looks at an address at this time, if not sooner.
     pub(super) fn look_at(&mut self, ip: IpAddr, at: BootTime) {
-        let Some(line) = self.lines.get_mut(&ip) else { return };
-        if line.look.is_some_and(|look| look <= at) {
+        let Some(site) = self.sites.get_mut(&ip) else { return };
+        if site.look.is_some_and(|look| look <= at) {
             return;
         }
-        if let Some(later) = line.look.replace(at) {
+        if let Some(later) = site.look.replace(at) {
             self.looks.remove(&(later, ip));
         }
         self.looks.insert((at, ip));
     }
 
-    /// Takes an address whose line is to be looked at.
+    /// Takes an address that is to be looked at.
     pub(super) fn next(&mut self, now: BootTime) -> Option<IpAddr> {
         let (_, ip) = self.looks.first().copied().filter(|(at, _)| *at <= now)?;
         self.looks.pop_first();
-        if let Some(line) = self.lines.get_mut(&ip) {
-            line.look = None;
+        if let Some(site) = self.sites.get_mut(&ip) {
+            site.look = None;
         }
         Some(ip)
     }
 
-    /// Who is first at an address, where `wait` says how long a port must still be left alone.
+    /// Who is first at an address, where `wait` says how long a port must still be left alone: of the accounts the one
+    /// whose turn it is, and that can go.
     pub(super) fn first(&self, ip: IpAddr, mut wait: impl FnMut(u16, Spare) -> Duration) -> First {
+        let Some(site) = self.sites.get(&ip) else { return First::Nobody };
+        let mut lines: Vec<&Line> = site.lines.values().filter(|line| line.has_ready()).collect();
+        lines.sort_by_key(|line| line.dial.max(site.dial));
+        let mut soonest: Option<Duration> = None;
+        for line in lines {
+            match line.first(&mut wait) {
+                First::Nobody => {}
+                First::After(wait) => soonest = Some(soonest.map_or(wait, |soonest| soonest.min(wait))),
+                key @ First::Key(..) => return key,
+            }
+        }
+        soonest.map_or(First::Nobody, First::After)
+    }
+
+    /// One that has waited too long for its slot; it is still ready.
+    pub(super) fn lapsed(&self, now: Millis) -> Option<u32> {
+        self.lapses.first().filter(|(at, _)| *at <= now).map(|(_, key)| *key)
+    }
+
+    /// Gives up lines in which nobody has had to wait for long.
+    pub(super) fn sweep(&mut self, now: BootTime) {
+        let Self { sites, places, looks, .. } = self;
+        sites.retain(|ip, site| {
+            site.lines.retain(|_, line| {
+                let is_idle = now.since(line.busy) > line.longest * IDLE_INTERVALS;
+                let stays = !is_idle || line.has_ready();
+                if !stays {
+                    for key in line.ports.values().flat_map(|port| port.absent.values()) {
+                        places.remove(key);
+                    }
+                }
+                stays
+            });
+            if let Some(look) = site.look.filter(|_| site.lines.is_empty()) {
+                looks.remove(&(look, *ip));
+            }
+            !site.lines.is_empty()
+        });
+    }
+
+    /// Sends everybody away.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+fn line_of<'s>(sites: &'s mut Map<IpAddr, Site>, place: &Place) -> Option<&'s mut Line> {
+    sites.get_mut(&place.ip)?.lines.get_mut(&place.account)
+}
+
+impl Line {
+    fn has_ready(&self) -> bool {
+        self.ports.values().any(|port| !port.ready.is_empty())
+    }
+
+    fn first(&self, mut wait: impl FnMut(u16, Spare) -> Duration) -> First {
         let mut soonest: Option<Duration> = None;
         let mut first: Option<(Turn, u32, u16)> = None;
-        let Some(line) = self.lines.get(&ip) else { return First::Nobody };
-        for (port, at_port) in &line.ports {
+        for (port, at_port) in &self.ports {
             let Some((turn, key)) = at_port.ready.first_key_value() else { continue };
             if first.is_some_and(|(first, ..)| first < *turn) {
                 continue;
             }
-            let wait = wait(*port, line.spare(at_port, *turn));
+            let wait = wait(*port, self.spare(at_port, *turn));
             if wait.is_zero() {
                 first = Some((*turn, *key, *port));
             } else {
@@ -255,36 +354,6 @@ impl Lines {
         }
     }
 
-    /// One that has waited too long for its slot; it is still ready.
-    pub(super) fn lapsed(&self, now: Millis) -> Option<u32> {
-        self.lapses.first().filter(|(at, _)| *at <= now).map(|(_, key)| *key)
-    }
-
-    /// Gives up lines in which nobody has had to wait for long.
-    pub(super) fn sweep(&mut self, now: BootTime) {
-        let Self { lines, places, looks, .. } = self;
-        lines.retain(|ip, line| {
-            let is_idle = now.since(line.busy) > line.longest * IDLE_INTERVALS;
-            let stays = !is_idle || line.ports.values().any(|port| !port.ready.is_empty());
-            if !stays {
-                for key in line.ports.values().flat_map(|port| port.absent.values()) {
-                    places.remove(key);
-                }
-                if let Some(look) = line.look {
-                    looks.remove(&(look, *ip));
-                }
-            }
-            stays
-        });
-    }
-
-    /// Sends everybody away.
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-}
-
-impl Line {
     fn spare(&self, port: &Port, turn: Turn) -> Spare {
         let at_port = port.absent.range(..turn).take(MOST_SPARE).count();
         let at_address = self.absent.range(..turn).take(MOST_SPARE).count();
@@ -301,7 +370,11 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn ready(lines: &mut Lines, key: u32, port: u16) {
-        lines.stand(key, (IP, port), SECOND, BootTime(0));
+        ready_of(lines, 0, key, port);
+    }
+
+    fn ready_of(lines: &mut Lines, account: u16, key: u32, port: u16) {
+        lines.stand((account, key), (IP, port), SECOND, BootTime(0));
         lines.make_ready(key, 1_000, BootTime(0));
     }
 
@@ -309,7 +382,7 @@ mod tests {
     fn serve(lines: &mut Lines) -> Vec<u32> {
         let mut order = Vec::new();
         while let First::Key(key, _) = lines.first(IP, FREE) {
-            lines.served(key);
+            lines.dialled(key);
             order.push(key);
         }
         order
@@ -365,14 +438,41 @@ mod tests {
         ready(&mut lines, 2, 443);
         let busy = |port, _| if port == 80 { Duration::from_millis(50) } else { Duration::ZERO };
         assert_eq!(lines.first(IP, busy), First::Key(2, 443));
-        lines.served(2);
+        lines.dialled(2);
         assert_eq!(lines.first(IP, busy), First::After(Duration::from_millis(50)));
+    }
+
+    #[test]
+    fn accounts_take_turns_whatever_they_bring() {
+        let mut lines = Lines::default();
+        (100..200).for_each(|key| ready_of(&mut lines, 1, key, 80));
+        let before: Vec<u32> = (0..50)
+            .map(|_| {
+                let First::Key(key, _) = lines.first(IP, FREE) else { panic!("there are a hundred") };
+                lines.dialled(key);
+                key
+            })
+            .collect();
+        assert_eq!(before, (100..150).collect::<Vec<_>>());
+        // Two others come, who have not gone since the fifty have.
+        assert!(!lines.has_others(IP, 1) && lines.has_others(IP, 2));
+        (1..=2).for_each(|key| ready_of(&mut lines, 2, key, 80));
+        ready_of(&mut lines, 3, 3, 443);
+        assert_eq!(
+            serve(&mut lines)[..6],
+            [2 - 1, 3, 150, 2, 151, 152][..],
+            "one each, and no claim to fifty"
+        );
+        // Who cannot go holds up nobody.
+        (0..3).for_each(|n| ready_of(&mut lines, n, 10 + u32::from(n), if n == 0 { 80 } else { 443 }));
+        let busy = |port, _| if port == 80 { Duration::from_millis(50) } else { Duration::ZERO };
+        assert!(matches!(lines.first(IP, busy), First::Key(11 | 12, 443)));
     }
 
     #[test]
     fn a_line_is_looked_at_when_it_should_be_and_given_up_when_nobody_waits() {
         let mut lines = Lines::default();
-        lines.stand(1, (IP, 80), SECOND, BootTime(0));
+        lines.stand((0, 1), (IP, 80), SECOND, BootTime(0));
         lines.make_ready(1, 700, BootTime(20));
         lines.look_at(IP, BootTime(30));
         assert_eq!(lines.next(BootTime(19)), None);

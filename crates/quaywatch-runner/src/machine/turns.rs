@@ -41,13 +41,15 @@ impl Machine {
         if !self.lines.is_busy(ip) {
             return budgets.book(ip, port, self.now.boot);
         }
-        let interval = self.roster.plan_of(key).interval;
-        self.lines.stand(key, (ip, port), interval, self.now.boot);
+        let (account, interval) = (self.roster.entry(key).account, self.roster.plan_of(key).interval);
+        self.lines.stand((account, key), (ip, port), interval, self.now.boot);
         let wait = budgets.wait(ip, port, self.lines.spare_before(key), self.now.boot);
-        let is_first =
-            wait.is_zero() && !self.lines.is_behind(key, 0) && budgets.book(ip, port, self.now.boot);
+        let is_first = wait.is_zero()
+            && !self.lines.is_behind(key, 0)
+            && !self.lines.has_others(ip, account)
+            && budgets.book(ip, port, self.now.boot);
         if is_first {
-            self.lines.served(key);
+            self.lines.dialled(key);
         }
         is_first
     }
@@ -55,8 +57,8 @@ impl Machine {
     /// Waits for its turn, if that can come in time for this slot.
     fn stand_in_line(&mut self, key: u32, ip: IpAddr, port: u16) {
         let Some(budgets) = &self.budgets else { return };
-        let interval = self.roster.plan_of(key).interval;
-        self.lines.stand(key, (ip, port), interval, self.now.boot);
+        let (account, interval) = (self.roster.entry(key).account, self.roster.plan_of(key).interval);
+        self.lines.stand((account, key), (ip, port), interval, self.now.boot);
         let wait = budgets.wait(ip, port, self.lines.spare_before(key), self.now.boot);
         let gap = budgets.port_gap();
         let lapses = self.lapses(key);
@@ -117,7 +119,7 @@ impl Machine {
                         let booked = budgets.book(ip, port, now);
                         debug_assert!(booked, "nothing was to be waited for");
                     }
-                    self.lines.served(key);
+                    self.lines.dialled(key);
                     self.stats.delayed.inc();
                     self.roster.entry_mut(key).booked = true;
                     self.queue(key);

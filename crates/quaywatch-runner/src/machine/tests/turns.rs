@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use quaywatch_core::{CheckResult, ErrorCode, Job, MonitorId, Plan, Timestamp, Verdict};
+use quaywatch_core::{AccountId, CheckResult, ErrorCode, Job, MonitorId, Plan, Timestamp, Verdict};
 
 use super::super::Order;
 use super::sim::{Sim, Target, codes, every, job, plan};
@@ -113,6 +113,29 @@ fn who_waits_may_leave_move_and_be_asked_for() {
     );
     assert!(codes[&ErrorCode::Ok] >= 355);
     assert_eq!(sim.machine.lines.len(), 0, "nobody stands in line for nothing");
+}
+
+/// One account brings a thousand monitors of an address that another looks at every two seconds.
+#[test]
+fn what_one_account_brings_blinds_no_other_at_the_same_target() {
+    for port in [5432, 6000] {
+        let mut sim = at_most(20, 100);
+        let own = |id| Job { account: AccountId(1), ..different(id, Duration::from_secs(2)) };
+        sim.add((1..=5).map(own).collect());
+        sim.run_s(20);
+        sim.results();
+        let theirs = |id: i64| Job {
+            account: AccountId(2),
+            // At the port of the others, or at many other ports of the address.
+            port: if port == 5432 { port } else { port + (id % 100) as u16 },
+            ..different(id, Duration::from_secs(if id < 1_500 { 3_600 } else { 1 }))
+        };
+        sim.add((1_000..2_000).map(theirs).collect());
+        sim.run_s(60);
+        let own: Vec<_> = sim.results().into_iter().filter(|result| result.monitor.0 < 1_000).collect();
+        assert!(own.iter().all(|result| result.code == ErrorCode::Ok), "{:?}", codes(&own));
+        assert!((146..=154).contains(&own.len()), "every slot had its check: {}", own.len());
+    }
 }
 
 #[test]

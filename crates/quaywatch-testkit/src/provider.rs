@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use crate::sink::{Received, read_request};
+use crate::sink::{Received, accept, read_request};
 
 /// What it does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +84,6 @@ impl Provider {
     pub fn start(clock: Arc<dyn Clock>) -> Self {
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a port");
         let issuer = format!("http://127.0.0.1:{}", listener.local_addr().expect("bound").port());
-        listener.set_nonblocking(true).expect("a flag");
         let shared = Arc::new(Shared {
             issuer: issuer.clone(),
             clock,
@@ -96,18 +95,8 @@ impl Provider {
             codes: Mutex::default(),
             stop: AtomicBool::new(false),
         });
-        let inner = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            while !inner.stop.load(Ordering::Relaxed) {
-                match listener.accept() {
-                    Ok((stream, _)) => {
-                        let inner = Arc::clone(&inner);
-                        std::thread::spawn(move || inner.serve(stream));
-                    }
-                    Err(_) => std::thread::sleep(Duration::from_millis(1)),
-                }
-            }
-        });
+        let (inner, until) = (Arc::clone(&shared), Arc::clone(&shared));
+        accept(listener, move || until.stop.load(Ordering::Relaxed), move |stream| inner.serve(stream));
         Self { issuer, shared }
     }
 

@@ -100,24 +100,15 @@ impl Sink {
     pub fn start_at(address: SocketAddr) -> Self {
         let listener = TcpListener::bind(address).unwrap_or_else(|e| panic!("{address}: {e}"));
         let address = listener.local_addr().expect("bound");
-        listener.set_nonblocking(true).expect("a flag");
         let shared = Arc::new(Shared {
             received: Mutex::default(),
             mood: Mutex::new((Box::new(|_| Answer::Take), Random::new(1))),
             stop: AtomicBool::new(false),
         });
         let inner = Arc::clone(&shared);
-        let thread = std::thread::spawn(move || {
-            while !inner.stop.load(Ordering::Relaxed) {
-                match listener.accept() {
-                    Ok((stream, _)) => {
-                        let inner = Arc::clone(&inner);
-                        std::thread::spawn(move || inner.serve(stream));
-                    }
-                    Err(_) => std::thread::sleep(Duration::from_millis(1)),
-                }
-            }
-        });
+        let until = Arc::clone(&shared);
+        let thread =
+            accept(listener, move || until.stop.load(Ordering::Relaxed), move |stream| inner.serve(stream));
         Self { address, shared, thread: Some(thread) }
     }
 
@@ -214,6 +205,27 @@ impl Shared {
         // The sender may be gone: that is what some tests are about.
         let _ = write!(stream, "HTTP/1.1 {head}{length}connection: close\r\n\r\n");
     }
+}
+
+/// Serves each connection on a thread of its own until it is told to stop.
+pub(crate) fn accept(
+    listener: TcpListener,
+    stopped: impl Fn() -> bool + Send + 'static,
+    serve: impl Fn(TcpStream) + Send + Sync + 'static,
+) -> JoinHandle<()> {
+    listener.set_nonblocking(true).expect("a flag");
+    let serve = Arc::new(serve);
+    std::thread::spawn(move || {
+        while !stopped() {
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    let serve = Arc::clone(&serve);
+                    std::thread::spawn(move || serve(stream));
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    })
 }
 
 fn reset(stream: TcpStream) {

@@ -22,6 +22,10 @@ pub enum Manner {
     Say(Vec<u8>),
     /// Accepts, reads, and answers each piece with this, until the peer closes.
     Answer(Vec<u8>),
+    /// Accepts, reads one piece, answers it with this, and closes: as mail and old web servers say goodbye.
+    AnswerOnce(Vec<u8>),
+    /// Accepts and says this over and over, as fast as it is taken.
+    Flood(Vec<u8>),
     /// Accepts and says nothing.
     Silent,
 }
@@ -106,6 +110,19 @@ fn behave(mut stream: TcpStream, manner: &Manner, held: &mut Vec<TcpStream>) {
             // The peer may be gone already: that is its business.
             let _ = stream.write_all(words);
             std::thread::spawn(move || wait_for_end(&mut stream));
+        }
+        Manner::AnswerOnce(words) => {
+            let words = words.clone();
+            std::thread::spawn(move || {
+                let mut piece = [0; 4_096];
+                if stream.read(&mut piece).is_ok_and(|n| n > 0) {
+                    let _ = stream.write_all(&words);
+                }
+            });
+        }
+        Manner::Flood(words) => {
+            let words = words.clone();
+            std::thread::spawn(move || while stream.write_all(&words).is_ok() {});
         }
         Manner::Answer(words) => {
             let words = words.clone();

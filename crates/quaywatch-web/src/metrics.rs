@@ -1,6 +1,7 @@
 //! `/metrics` in the Prometheus text format, version 0.0.4.
 //!
-//! Off loopback it asks for the token of `metrics.token`: targets and their names are nobody else's business.
+//! Off loopback it asks for the token of `metrics.token`: targets and their names are nobody else's business. What a
+//! proxy on this machine passes on comes from loopback too, and is not of this machine: it is known by its headers.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -24,13 +25,21 @@ pub(crate) async fn show(
     axum::Extension(Peer(peer)): axum::Extension<Peer>,
     headers: HeaderMap,
 ) -> Response {
-    if !peer.is_loopback() && !has_token(&observatory, &headers) {
+    let is_local = peer.is_loopback() && !is_passed_on(&headers);
+    if !is_local && !has_token(&observatory, &headers) {
         let remedy = "metrics are shown to loopback, or with `Authorization: Bearer` and the token of \
                       `server.metrics.token`\n";
         return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], remedy).into_response();
     }
     let families = observatory.families(&Wanted { monitor: parameters.monitor }).await;
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render(&families)).into_response()
+}
+
+/// Whether a proxy says that it speaks for somebody else, trusted or not: who lies here is only asked for more.
+fn is_passed_on(headers: &HeaderMap) -> bool {
+    let is_of_proxies =
+        |name: &str| matches!(name, "forwarded" | "via" | "x-real-ip") || name.starts_with("x-forwarded-");
+    headers.keys().any(|name| is_of_proxies(name.as_str()))
 }
 
 fn has_token(observatory: &Observatory, headers: &HeaderMap) -> bool {
@@ -130,6 +139,17 @@ mod tests {
     use quaywatch_core::meter::Histogram;
 
     use super::*;
+
+    #[test]
+    fn what_a_proxy_passes_on_is_not_local() {
+        let headers = |name: &'static str| {
+            HeaderMap::from_iter([(name.parse().expect("a name"), "x".parse().expect("a value"))])
+        };
+        for name in ["x-forwarded-for", "X-Forwarded-Proto", "forwarded", "via", "x-real-ip"] {
+            assert!(is_passed_on(&headers(name)), "{name}");
+        }
+        assert!(!is_passed_on(&headers("user-agent")));
+    }
 
     #[test]
     fn the_text_format_names_types_escapes_labels_and_cumulates_buckets() {

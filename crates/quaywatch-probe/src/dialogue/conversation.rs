@@ -71,7 +71,7 @@ impl Conversation {
             let ready = self.stream.ready(interest).await.map_err(|error| of_io(&error, Stage::Connect))?;
             self.forget_readiness(interest);
             match looker.look(&self.socket(), ready.is_error()) {
-                Look::Waiting(_) => {}
+                Look::Waiting(_) => let_others_in().await,
                 Look::Answered(facts) => {
                     self.answered(&facts);
                     break;
@@ -130,6 +130,7 @@ impl Conversation {
             }
             self.stream.readable().await.map_err(|error| of_io(&error, Stage::Expect))?;
             self.forget_readiness(Interest::READABLE);
+            let_others_in().await;
         }
     }
 
@@ -163,11 +164,14 @@ impl Conversation {
     async fn settle(&mut self, script: Script<'_>) -> Result<(), Trouble> {
         let watch = async {
             loop {
-                if let Some(trouble) = self.settled_so_far(script) {
-                    return Err(trouble);
+                match self.settled_so_far(script) {
+                    Settled::Quiet => {}
+                    Settled::Goodbye => return Ok(()),
+                    Settled::Trouble(trouble) => return Err(trouble),
                 }
                 self.stream.readable().await.map_err(|error| of_io(&error, Stage::Settle))?;
                 self.forget_readiness(Interest::READABLE);
+                let_others_in().await;
             }
         };
         if script.settle.is_zero() {
@@ -175,23 +179,26 @@ impl Conversation {
         }
         match tokio::time::timeout(script.settle, watch).await {
             Ok(end) => end,
-            Err(_) => self.settled_so_far(script).map_or(Ok(()), Err),
+            Err(_) => self.settled_so_far(script).trouble().map_or(Ok(()), Err),
         }
     }
 
-    /// Whether the peer has ended the connection. After a message of ours an answer and a goodbye are no trouble.
-    fn settled_so_far(&mut self, script: Script<'_>) -> Option<Trouble> {
+    /// How the peer has taken it. After a message of ours an answer and a goodbye are no trouble.
+    fn settled_so_far(&mut self, script: Script<'_>) -> Settled {
         let mut bytes = mem::take(&mut self.seen.bytes);
         let after = socket::drain(&self.socket(), &mut [0; MOST_BYTES], |read| {
             bytes.extend_from_slice(&read[..read.len().min(MOST_BYTES - bytes.len())]);
         });
         self.seen.bytes = bytes;
         match after {
-            After::Quiet => None,
+            After::Quiet => Settled::Quiet,
             After::Over(failure) => {
                 let answered = script.send.is_some() && !self.seen.bytes.is_empty();
-                let goodbye = answered && failure.signal == Signal::Fin;
-                (!goodbye).then_some((failure, Stage::Settle))
+                if answered && failure.signal == Signal::Fin {
+                    Settled::Goodbye
+                } else {
+                    Settled::Trouble((failure, Stage::Settle))
+                }
             }
         }
     }
@@ -219,7 +226,7 @@ impl Conversation {
                 None if self.seen.bytes.is_empty() => Some(unanswered(Stage::Expect)),
                 None => Some(mismatch(Signal::Data)),
             },
-            None => self.settled_so_far(script),
+            None => self.settled_so_far(script).trouble(),
         }
     }
 
@@ -228,6 +235,31 @@ impl Conversation {
         let _ = socket::drain(&self.socket(), &mut [0; MOST_BYTES], |_| {});
         mem::take(&mut self.seen)
     }
+}
+
+/// How a peer has taken a connection that asks for nothing more.
+enum Settled {
+    /// Nothing has happened, or it only talks.
+    Quiet,
+    /// It has answered and closed: that is how it ends a conversation. There will be no more.
+    Goodbye,
+    /// It has ended the connection without.
+    Trouble(Trouble),
+}
+
+impl Settled {
+    fn trouble(self) -> Option<Trouble> {
+        match self {
+            Self::Trouble(trouble) => Some(trouble),
+            Self::Quiet | Self::Goodbye => None,
+        }
+    }
+}
+
+/// A socket whose peer floods it, or has closed it, is ready for ever, and waiting for it does not wait: without this
+/// the loop would never come back to the runtime, whose other tasks and deadlines would stand still.
+async fn let_others_in() {
+    tokio::task::coop::consume_budget().await;
 }
 
 /// Not an error, only a reason to wait.

@@ -1,7 +1,8 @@
 //! Checks that talk.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use quaywatch_core::spec::Pattern;
@@ -97,6 +98,47 @@ fn an_end_without_an_answer_is_told_as_what_it_was() {
         );
         assert!(settled.elapsed_us < 4_000_000);
     }
+}
+
+#[test]
+fn an_answer_and_a_goodbye_are_ok_at_once() {
+    let port = Port::open(Manner::AnswerOnce(b"221 bye\r\n".to_vec()));
+    let report = in_time(move || {
+        talk(Dial { settle: Duration::from_secs(4), ..full(port.address) }, Some(b"QUIT\r\n"), None)
+    });
+    assert_eq!((report.code, report.full), (ErrorCode::Ok, true), "{report:?}");
+    assert!(report.elapsed_us < 3_000_000, "{report:?}");
+}
+
+#[test]
+fn a_peer_that_never_stops_talking_holds_up_nobody_else() {
+    let port = Port::open(Manner::Flood(vec![b'.'; 65_536]));
+    let (report, ticks) = in_time(move || {
+        let dial = Dial { settle: Duration::from_millis(300), ..full(port.address) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let ticks = Arc::new(AtomicU32::new(0));
+            let counted = Arc::clone(&ticks);
+            tokio::spawn(async move {
+                let mut tick = tokio::time::interval(Duration::from_millis(10));
+                loop {
+                    tick.tick().await;
+                    counted.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            let report = Dialogue::new(Arc::new(SystemClock)).run(&dial, None, None).await;
+            (report, ticks.load(Ordering::Relaxed))
+        })
+    });
+    assert_eq!(report.code, ErrorCode::Ok, "{report:?}");
+    assert!(ticks >= 5, "others had {ticks} turns in 300 ms");
+}
+
+/// What would never end fails the test in place of stopping it: only a thread of its own can be left behind.
+fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, is_done) = mpsc::channel();
+    std::thread::spawn(move || done.send(work()));
+    is_done.recv_timeout(Duration::from_secs(20)).expect("it ends")
 }
 
 #[test]

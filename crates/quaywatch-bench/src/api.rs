@@ -1,5 +1,5 @@
-//! The API at 100,000 monitors that are being checked: the first page of the list, making 10,000 monitors more, and
-//! 5,000 slow clients at the door.
+//! The API at 100,000 monitors that are being checked: the first page of the list, and making 10,000 monitors more; and
+//! in a run of its own, 5,000 slow clients at the door.
 
 mod slow;
 
@@ -39,7 +39,7 @@ const MADE: Duration = Duration::from_secs(5);
 /// How long lateness is measured with and without slow clients.
 const STRETCH: Duration = Duration::from_secs(40);
 
-/// Lists, bulk, and slow clients, over one run of one server.
+/// Lists and bulk, over one run of one server.
 ///
 /// # Errors
 /// Where the server does not run, or answers otherwise than it should.
@@ -55,13 +55,26 @@ pub(crate) fn run(binary: &Path) -> io::Result<()> {
 
     print::table("The API at 100,000 monitors at 10 s: first pages of a hundred, 500 requests each");
     lists(&mut client)?;
-    slow_clients(&server)?;
     print::table("Making 10,000 monitors in ten calls of 1,000");
     let mut client = Client::connect(server.listen, &token)?;
     make(&mut client, "each", "/api/v1/monitors/bulk", acceptor.port, 0)?;
     // What was made is being taken over by the checks.
     pass(Duration::from_secs(5));
     make(&mut client, "all or nothing", "/api/v1/monitors/bulk?atomic=true", acceptor.port, CALLS)?;
+    server.stop()
+}
+
+/// Slow clients, over one run of one server.
+///
+/// # Errors
+/// Where the server does not run, or this process may not have so many connections.
+pub(crate) fn run_slow(binary: &Path) -> io::Result<()> {
+    let scratch = Scratch::new("slow")?;
+    let acceptor = Acceptor::start()?;
+    std::fs::write(scratch.0.join("quaywatch.yaml"), yaml(acceptor.port))?;
+    let server = Server::resume(binary, &scratch.0, PATIENCE)?;
+    pass(INTERVAL * 4);
+    slow_clients(&server)?;
     server.stop()
 }
 

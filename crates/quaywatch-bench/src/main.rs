@@ -29,7 +29,8 @@ scenarios (all but `acceptor` and `bare` without any):
   hundred     100,000 monitors at 10 s: lateness, memory, CPU
   million     1,000,000 monitors at 60 s: the same, time to the first check, and a restart
   detection   from stopping the target to the webhook, 50 trials
-  api         100,000 monitors: first pages of the list, 10,000 made, 5,000 slow clients
+  api         100,000 monitors: first pages of the list, 10,000 made
+  slow        5,000 slow clients at the door while 100,000 monitors are checked
   fairness    lateness of one account's 1,000 monitors at 1 s while another adds 100,000 (or N)
   constant    everything down against everything up, 100,000 monitors at 10 s
   bare        the bare loops alone
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
         return fail(USAGE);
     }
     if words.is_empty() {
-        words = ["cpu", "hundred", "detection", "constant", "api", "fairness", "million"]
+        words = ["cpu", "hundred", "detection", "constant", "api", "slow", "fairness", "million"]
             .map(str::to_owned)
             .to_vec();
     }
@@ -63,6 +64,7 @@ fn run(scenario: &str, binary: &std::path::Path, many: u32) -> io::Result<()> {
     match scenario {
         "acceptor" => acceptor::run(),
         "api" => api::run(binary),
+        "slow" => api::run_slow(binary),
         "bare" => cpu::bare_loops(),
         "cpu" => cpu::run(binary),
         "hundred" => scale::run(binary, &scale::HUNDRED_THOUSAND),

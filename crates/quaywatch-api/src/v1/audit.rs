@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::window_or_all;
 use crate::framework::{Call, Listed, Needs, Routes, Tag, docs};
 use crate::wire::account::AuditRow;
-use crate::wire::monitors::paging;
+use crate::wire::paging::{After, Limit, paging};
 use crate::wire::time::Time;
 
 pub(super) fn routes(routes: &mut Routes) {
@@ -39,12 +39,8 @@ struct AuditQuery {
     from: Option<Time>,
     /// Before then.
     to: Option<Time>,
-    /// The `next` of the page before.
-    #[schemars(length(min = 1, max = 500))]
-    after: Option<String>,
-    /// How many: 100 unless said.
-    #[schemars(range(min = 1, max = 1000))]
-    limit: Option<u32>,
+    after: Option<After>,
+    limit: Option<Limit>,
 }
 
 async fn list(call: Call<(), AuditQuery>) -> Result<Listed<AuditRow>, Problem> {

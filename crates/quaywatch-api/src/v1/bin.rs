@@ -12,7 +12,8 @@ use crate::framework::{Call, Listed, Needs, Routes, Shown, Tag, docs};
 use crate::wire::channels::Channel;
 use crate::wire::config::BinnedMonitor;
 use crate::wire::ids::Id;
-use crate::wire::monitors::{Monitor, paging};
+use crate::wire::monitors::Monitor;
+use crate::wire::paging::paging;
 
 pub(super) fn routes(routes: &mut Routes) {
     routes.tag(Tag::Bin);

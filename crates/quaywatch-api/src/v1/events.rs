@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::framework::describe::Describe;
 use crate::framework::{Call, Head, Listed, Needs, Output, Routes, Tag, docs};
 use crate::wire::events::Transition;
+use crate::wire::paging::Limit;
 
 const LOOK: Needs = Needs(Resource::Incidents, Level::Look);
 
@@ -94,16 +95,14 @@ struct ListQuery {
     /// The number after which to begin; 0 or nothing: the oldest that is kept.
     #[schemars(length(min = 1, max = 20))]
     after: Option<String>,
-    /// How many: 100 unless said.
-    #[schemars(range(min = 1, max = 1000))]
-    limit: Option<u32>,
+    limit: Option<Limit>,
 }
 
 /// How many are listed where nobody says.
 const USUAL: usize = 100;
 
 async fn list(call: Call<(), ListQuery>) -> Result<Listed<Transition>, Problem> {
-    let limit = call.query.limit.map_or(USUAL, |limit| limit as usize);
+    let limit = call.query.limit.map_or(USUAL, Limit::items);
     let after = call.query.after.as_deref().unwrap_or("0");
     let after = after.parse().map_err(|_| {
         Problem::invalid(vec![FieldError {
@@ -133,7 +132,7 @@ struct Follows {
 }
 
 impl Follows {
-    /// Whether they may not any more. Where that cannot be told, nothing is: there is nothing to be read either.
+    /// Whether they may not any more. While the store cannot say, they stay: it has nothing to give them either.
     async fn are_out(&self) -> bool {
         let by = match &self.by {
             Some(Credential::Token(text)) => Shown::Token(text.reveal()),

@@ -17,7 +17,7 @@ use crate::Api;
 use crate::framework::{Call, Listed, Needs, Routes, Shown, Tag, docs};
 use crate::wire::history::{CheckResult, Interval, LatencySummary, UptimeFigures};
 use crate::wire::ids::Id;
-use crate::wire::monitors::paging;
+use crate::wire::paging::{After, Limit, paging};
 use crate::wire::time::{Seconds, Time};
 use crate::wire::words::Status;
 
@@ -78,12 +78,8 @@ struct ResultQuery {
     /// Which first.
     #[serde(default)]
     order: Order,
-    /// The `next` of the page before.
-    #[schemars(length(min = 1, max = 500))]
-    after: Option<String>,
-    /// How many: 100 unless said.
-    #[schemars(range(min = 1, max = 1000))]
-    limit: Option<u32>,
+    after: Option<After>,
+    limit: Option<Limit>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -177,12 +173,8 @@ struct IntervalQuery {
     /// Only these.
     #[serde(default)]
     status: Vec<Status>,
-    /// The `next` of the page before.
-    #[schemars(length(min = 1, max = 500))]
-    after: Option<String>,
-    /// How many: 100 unless said.
-    #[schemars(range(min = 1, max = 1000))]
-    limit: Option<u32>,
+    after: Option<After>,
+    limit: Option<Limit>,
 }
 
 async fn intervals_of_one(call: Call<One, IntervalQuery>) -> Result<Listed<Interval>, Problem> {
@@ -203,12 +195,8 @@ struct AllIntervalQuery {
     /// Only these.
     #[serde(default)]
     status: Vec<Status>,
-    /// The `next` of the page before.
-    #[schemars(length(min = 1, max = 500))]
-    after: Option<String>,
-    /// How many: 100 unless said.
-    #[schemars(range(min = 1, max = 1000))]
-    limit: Option<u32>,
+    after: Option<After>,
+    limit: Option<Limit>,
 }
 
 async fn intervals(call: Call<(), AllIntervalQuery>) -> Result<Listed<Interval>, Problem> {

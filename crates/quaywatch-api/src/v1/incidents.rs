@@ -12,7 +12,7 @@ use super::window_or_all;
 use crate::framework::{Call, Json, Listed, Needs, Optional, Routes, Shown, Tag, docs};
 use crate::wire::ids::Id;
 use crate::wire::incidents::{AcknowledgeRequest, CommentRequest, Incident, IncidentDetail, TimelineEntry};
-use crate::wire::monitors::paging;
+use crate::wire::paging::{After, Limit, paging};
 use crate::wire::time::Time;
 use crate::wire::words::Severity;
 
@@ -67,12 +67,8 @@ struct IncidentQuery {
     from: Option<Time>,
     /// Only those that began before then.
     to: Option<Time>,
-    /// The `next` of the page before.
-    #[schemars(length(min = 1, max = 500))]
-    after: Option<String>,
-    /// How many: 100 unless said.
-    #[schemars(range(min = 1, max = 1000))]
-    limit: Option<u32>,
+    after: Option<After>,
+    limit: Option<Limit>,
 }
 
 async fn list(call: Call<(), IncidentQuery>) -> Result<Listed<Incident>, Problem> {

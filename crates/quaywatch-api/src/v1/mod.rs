@@ -27,6 +27,7 @@ use serde::Deserialize;
 
 use crate::Api;
 use crate::framework::{Call, Routes};
+use crate::wire::paging::{After, Limit};
 use crate::wire::time::Time;
 
 /// Registers all of them.
@@ -64,12 +65,8 @@ fn expected(head: &crate::framework::Head) -> Result<Option<u32>, quaywatch_web:
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct PageQuery {
-    /// The `next` of the page before.
-    #[schemars(length(min = 1, max = 500))]
-    after: Option<String>,
-    /// How many: 100 unless said.
-    #[schemars(range(min = 1, max = 1000))]
-    limit: Option<u32>,
+    after: Option<After>,
+    limit: Option<Limit>,
 }
 
 /// The day before now, where nobody says which time.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{PageQuery, expected, window_or_all};
 use crate::framework::{Call, Created, Done, Listed, Needs, Routes, Settings, Tag, Tagged, docs};
-use crate::wire::monitors::paging;
+use crate::wire::paging::{After, Limit, paging};
 use crate::wire::time::Time;
 use crate::wire::urls::{NewUrl, One, Url, UrlLogRow, UrlPatch, WrittenUrlBody};
 
@@ -89,12 +89,8 @@ struct LogQuery {
     from: Option<Time>,
     /// Checks before then.
     to: Option<Time>,
-    /// The `next` of the page before.
-    #[schemars(length(min = 1, max = 500))]
-    after: Option<String>,
-    /// How many: 100 unless said.
-    #[schemars(range(min = 1, max = 1000))]
-    limit: Option<u32>,
+    after: Option<After>,
+    limit: Option<Limit>,
 }
 
 async fn logs(call: Call<One, LogQuery>) -> Result<Listed<UrlLogRow>, Problem> {

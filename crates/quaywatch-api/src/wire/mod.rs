@@ -9,6 +9,7 @@ pub(crate) mod history;
 pub(crate) mod ids;
 pub(crate) mod incidents;
 pub(crate) mod monitors;
+pub(crate) mod paging;
 pub(crate) mod passkeys;
 pub(crate) mod people;
 pub(crate) mod presets;

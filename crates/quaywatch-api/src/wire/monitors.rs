@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use quaywatch_app::operations::at::StateAt;
 use quaywatch_app::operations::bulk::{BulkItem, BulkReport};
 use quaywatch_app::operations::monitors as app;
-use quaywatch_app::operations::page::{Page, Paging};
+use quaywatch_app::operations::page::Page;
 use quaywatch_core::doc::Problem as Finding;
 use quaywatch_core::spec::{self, Kind, escape};
 use quaywatch_core::{IncidentId, MonitorId};
@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ids::Id;
+use super::paging::{After, Limit, paging};
 use super::time::{Seconds, Time};
 use super::words::{Outcome, Status};
 
@@ -309,12 +310,8 @@ pub(crate) struct MonitorQuery {
     /// The other way round.
     #[serde(default)]
     descending: bool,
-    /// The `next` of the page before.
-    #[schemars(length(min = 1, max = 500))]
-    after: Option<String>,
-    /// How many: 100 unless said.
-    #[schemars(range(min = 1, max = 1000))]
-    limit: Option<u32>,
+    after: Option<After>,
+    limit: Option<Limit>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
@@ -337,11 +334,6 @@ enum MonitorSort {
     Since,
     /// By the last edit.
     Updated,
-}
-
-/// `after` and `limit` as operations have them.
-pub(crate) fn paging(after: Option<String>, limit: Option<u32>) -> Paging {
-    Paging { after, limit: limit.map(|limit| limit as usize) }
 }
 
 impl From<MonitorQuery> for app::MonitorQuery {

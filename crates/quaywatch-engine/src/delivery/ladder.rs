@@ -18,8 +18,9 @@ pub(crate) const LIFETIME: Duration = seconds(24 * 3_600);
 /// The pause of the last step, and where only a person can help.
 pub(crate) const HOURLY: Duration = seconds(3_600);
 
-/// The longest pause, with jitter.
-pub(crate) const LONGEST_PAUSE: Duration = seconds(3_600 + 360);
+/// After a start, the longest pause of what was tried before: whatever was wrong (a receiver, a key file, a setting) may
+/// have been put right while the server was off, and nobody else says so.
+pub(crate) const AFTER_START: Duration = seconds(30);
 
 /// The pause after `attempts` attempts, without jitter.
 pub(crate) fn step(attempts: u32) -> Duration {

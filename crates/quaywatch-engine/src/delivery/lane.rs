@@ -102,8 +102,8 @@ impl Lane {
                 let due = if notice.attempts == 0 {
                     now
                 } else {
-                    // A clock that was set back while the server was off must not make it wait for that long.
-                    shift.to_even(notice.write.due).min(now + ladder::LONGEST_PAUSE)
+                    // Tried by the process before. Nor must a clock that was set back make it wait for that long.
+                    shift.to_even(notice.write.due).min(now + ladder::AFTER_START)
                 };
                 let stamp = notice.event.at;
                 // What is not in the store yet can be read from nowhere else.

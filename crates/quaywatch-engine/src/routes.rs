@@ -1,5 +1,6 @@
 //! Which channels a monitor's events go to. Monitors name channels; names become ids here, once for all monitors that
-//! name the same, and again when channels change.
+//! name the same, and again when channels change. They may name them by everything that their readers let pass: the
+//! name, the number, the `id:`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,9 +14,16 @@ pub(crate) struct RouteId(u32);
 
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
-    known: BTreeMap<AccountId, Vec<(String, ChannelId)>>,
+    known: BTreeMap<AccountId, Vec<Known>>,
     routes: Vec<Route>,
     by_names: BTreeMap<(AccountId, Vec<String>), RouteId>,
+}
+
+#[derive(Debug)]
+struct Known {
+    id: ChannelId,
+    name: String,
+    key: String,
 }
 
 #[derive(Debug)]
@@ -30,7 +38,8 @@ impl Routes {
     pub(crate) fn set_channels(&mut self, channels: &[ChannelRecord]) {
         self.known.clear();
         for channel in channels {
-            self.known.entry(channel.account).or_default().push((channel.name.clone(), channel.id));
+            let (name, key) = (channel.name.clone(), channel.key.clone());
+            self.known.entry(channel.account).or_default().push(Known { id: channel.id, name, key });
         }
         for route in &mut self.routes {
             route.channels = resolve(&self.known, route.account, &route.names);
@@ -57,18 +66,18 @@ impl Routes {
 
     /// Every channel of an account.
     pub(crate) fn all_of(&self, account: AccountId) -> Vec<ChannelId> {
-        self.known.get(&account).into_iter().flatten().map(|(_, id)| *id).collect()
+        self.known.get(&account).into_iter().flatten().map(|known| known.id).collect()
     }
 
     pub(crate) fn exists(&self, channel: ChannelId) -> bool {
-        self.known.values().flatten().any(|(_, id)| *id == channel)
+        self.known.values().flatten().any(|known| known.id == channel)
     }
 }
 
-/// Ids for names; a name may also be an id in text. What does not exist is left out: the configuration refuses it, and
-/// a channel that was removed cannot be told anything.
+/// Ids for names; a name may also be an id in text, or a key. What does not exist is left out: the configuration refuses
+/// it, and a channel that was removed cannot be told anything.
 fn resolve(
-    known: &BTreeMap<AccountId, Vec<(String, ChannelId)>>,
+    known: &BTreeMap<AccountId, Vec<Known>>,
     account: AccountId,
     names: &[String],
 ) -> Arc<[ChannelId]> {
@@ -78,9 +87,10 @@ fn resolve(
         let id = name.parse().ok();
         let found = mine
             .iter()
-            .find(|(known, _)| known == name)
-            .or_else(|| mine.iter().find(|(_, k)| Some(*k) == id));
-        if let Some((_, id)) = found
+            .find(|known| known.name == *name)
+            .or_else(|| mine.iter().find(|known| Some(known.id) == id))
+            .or_else(|| mine.iter().find(|known| known.key == *name));
+        if let Some(Known { id, .. }) = found
             && !ids.contains(id)
         {
             ids.push(*id);
@@ -116,6 +126,9 @@ mod tests {
         let route = routes.of(AccountId(1), &names);
         assert_eq!(**routes.channels(route), [ChannelId(2), ChannelId(1)]);
         assert_eq!(routes.of(AccountId(1), &names), route, "shared");
+        let renamed = ChannelRecord { key: "dev".into(), ..channel(2, 1, "night") };
+        routes.set_channels(&[channel(1, 1, "ops"), renamed]);
+        assert_eq!(**routes.channels(route), [ChannelId(2), ChannelId(1)], "by its key");
         routes.set_channels(&[channel(1, 1, "ops"), channel(4, 1, "gone")]);
         assert_eq!(**routes.channels(route), [ChannelId(1), ChannelId(4)]);
         assert_eq!(routes.all_of(AccountId(2)), []);

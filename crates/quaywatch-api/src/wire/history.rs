@@ -155,7 +155,7 @@ pub(crate) struct UptimeFigures {
     without_maintenance: Option<ShareOfTime>,
     /// The same with what could not be seen left out too: the uptime.
     without_unknown: Option<ShareOfTime>,
-    /// How often it was down.
+    /// How often it was down; what lies within one incident is one outage.
     outages: u64,
 }
 

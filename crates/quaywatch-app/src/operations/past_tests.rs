@@ -5,7 +5,7 @@ use std::time::Duration;
 use quaywatch_core::access::Role;
 use quaywatch_core::judge::Status;
 use quaywatch_core::{
-    AccountId, Attempt, ErrorCode, Evidence, LocationId, MonitorId, Signal, Stage, Timestamp,
+    AccountId, Attempt, ErrorCode, Evidence, IncidentId, LocationId, MonitorId, Signal, Stage, Timestamp,
 };
 use quaywatch_store::Store;
 use quaywatch_store::records::{BlindChange, EvidenceRecord, IntervalWrite, Retention, Window};
@@ -215,6 +215,35 @@ async fn eventful(kit: &Kit) -> MonitorId {
     system.blind(BlindChange::Began { location, at: at(1_200), code }).await.expect("written");
     system.blind(BlindChange::Ended { location, at: at(1_500) }).await.expect("written");
     id
+}
+
+#[tokio::test]
+async fn one_incident_counts_as_one_outage_whatever_lay_within_it() {
+    let kit = Kit::new().await;
+    let id = kit.monitor("db").await;
+    history(&kit, id, 60).await;
+    let incidents = [1, 2].map(|n| IncidentId::new(n, [0; 10]));
+    let (down, unknown) = ((Status::Down, ErrorCode::TcpRefused), (Status::Unknown, ErrorCode::SelfOverload));
+    let stretches = [
+        (600, 700, down, Some(incidents[0])),
+        (700, 750, unknown, Some(incidents[0])),
+        (750, 900, down, Some(incidents[0])),
+        (1_200, 1_260, down, Some(incidents[1])),
+        (1_500, 1_560, down, None),
+        (1_800, 1_860, down, None),
+    ];
+    for (from, to, (status, code), incident) in stretches {
+        kit.commit(id, |step| {
+            step.intervals = vec![
+                IntervalWrite::Open { monitor: id, from: at(from), status, code, incident },
+                IntervalWrite::Close { monitor: id, to: at(to) },
+            ];
+        })
+        .await;
+    }
+    let windows = [window(0, 3_000), window(0, 1_000), window(720, 1_230), window(710, 740)];
+    let views = kit.operations.read_uptime(&owner(), id, &windows).await.expect("figures");
+    assert_eq!(views.iter().map(|view| view.outages).collect::<Vec<_>>(), [4, 1, 2, 0]);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The four figures of uptime over a window. Time is reckoned from intervals alone; only the raw figure counts checks,
 //! from summaries of whole days and hours and, at the edges, from single results.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use quaywatch_core::access::{Level, Policy, Resource};
@@ -30,7 +31,8 @@ pub struct UptimeView {
     pub born: Option<Timestamp>,
     /// The figures.
     pub uptime: Uptime,
-    /// How often it was down within the window.
+    /// How often it was down within the window. What lies within one incident, with moments in which nobody could see, is
+    /// one outage.
     pub outages: u64,
 }
 
@@ -81,8 +83,6 @@ async fn one(
         .collect();
     let blind: Vec<Span> =
         blind.iter().map(|row| Span { from: row.from, to: row.to.unwrap_or(watched.now) }).collect();
-    let overlaps = |row: &&NotUp| row.from < window.to && row.to.is_none_or(|to| to > window.from);
-    let outages = rows.iter().filter(overlaps).filter(|row| row.status == Status::Down).count();
     let born_in_time = born.filter(|born| *born < window.to);
     let uptime = uptime(&History {
         window: Span { from: window.from, to: window.to },
@@ -94,7 +94,14 @@ async fn one(
         pauses: &[],
         checks: checks(watched, window).await?,
     });
-    Ok(UptimeView { window, born: born_in_time, uptime, outages: outages as u64 })
+    Ok(UptimeView { window, born: born_in_time, uptime, outages: outages(intervals, window) })
+}
+
+fn outages(intervals: &[Interval], window: Window) -> u64 {
+    let overlaps = |row: &&Interval| row.from < window.to && row.to.is_none_or(|to| to > window.from);
+    let mut incidents = BTreeSet::new();
+    let down = intervals.iter().filter(overlaps).filter(|row| row.status == Status::Down);
+    down.filter(|row| row.incident.is_none_or(|incident| incidents.insert(incident))).count() as u64
 }
 
 /// How the checks of a window ended. Whole days are read as days where they are packed, whole hours as hours, and what

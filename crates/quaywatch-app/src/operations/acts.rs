@@ -1,8 +1,10 @@
 //! What may be done to a monitor at run time, whoever owns it: pause, resume, look now.
 
+use std::time::Duration;
+
 use quaywatch_core::access::{Level, Policy, Resource};
 use quaywatch_core::doc::quote;
-use quaywatch_core::{MonitorId, Timestamp};
+use quaywatch_core::{AccountId, MonitorId, Timestamp};
 use quaywatch_engine::NotNow;
 use quaywatch_store::records::{Applied, Pause};
 
@@ -15,6 +17,10 @@ use crate::caller::Caller;
 /// Asking for a look. It changes nothing that is watched, and whoever responds to an incident wants to know whether it
 /// is over.
 const RESPOND: Policy = Policy::new(Resource::Monitors, Level::Respond);
+/// Where a plan has a shortest interval, nobody goes round it by asking: a look that was asked for comes so much of that
+/// interval after the last look, and never later than [`LONGEST_WAIT`].
+const SHARE_OF_INTERVAL: u32 = 10;
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// A reason is a sentence.
 const LONGEST_REASON: usize = 500;
 
@@ -75,11 +81,12 @@ impl Operations {
     ///
     /// # Errors
     /// Where the caller may not, there is none, it is paused, it is checked from elsewhere only, or somebody did so a
-    /// moment ago.
+    /// moment ago or the plan asks for more patience.
     pub async fn check_now(&self, caller: &Caller, id: MonitorId) -> Result<Timestamp, OperationError> {
         caller.require(RESPOND)?;
         let record = self.stored(caller.account, id).await?;
         let Some(engine) = self.engine() else { return Err(nothing_checks()) };
+        self.await_turn(caller.account, id).await?;
         let conflict = |code, what: &str, remedy: &str| OperationError::Conflict {
             code,
             message: format!("monitor {} {what}: {remedy}", quote(&record.name)),
@@ -95,6 +102,15 @@ impl Operations {
             NotNow::TooSoon(wait) => OperationError::Throttled(wait),
             NotNow::Stopped => nothing_checks(),
         })
+    }
+
+    /// Refuses where the last look was a moment ago, in the measure of the account's plan.
+    async fn await_turn(&self, account: AccountId, id: MonitorId) -> Result<(), OperationError> {
+        let Some(least) = self.plan_of(account).await?.min_interval else { return Ok(()) };
+        let Some(last) = self.last_checks(vec![id]).await.remove(&id) else { return Ok(()) };
+        let wait =
+            (least / SHARE_OF_INTERVAL).min(LONGEST_WAIT).saturating_sub(self.clock.now().since(last.at));
+        if wait.is_zero() { Ok(()) } else { Err(OperationError::Throttled(wait)) }
     }
 }
 

@@ -4,6 +4,7 @@
 mod room_tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use quaywatch_core::{AccountId, MonitorSpec};
 use tokio::sync::OwnedMutexGuard;
@@ -45,6 +46,11 @@ impl Operations {
     }
 }
 
+/// The default of `retry_interval`, and so what nobody's plan forbids.
+const SOONEST_RETRY: Duration = Duration::from_secs(5);
+/// Failures in a row before an alert, with a look after each.
+const MOST_FAILURES: u16 = 10;
+
 /// What a plan still has room for.
 #[derive(Debug, Clone)]
 pub(super) struct Room {
@@ -82,6 +88,14 @@ impl Room {
             let least = quaywatch_core::spec::duration::Human(least);
             return Err(self.limit("min_interval", format!("a check every {least} at most")));
         }
+        if self
+            .plan
+            .min_interval
+            .is_some_and(|least| hammers(new, least) && !old.is_some_and(|old| hammers(old, least)))
+        {
+            let allowed = format!("a retry every {} s, {MOST_FAILURES} in a row", SOONEST_RETRY.as_secs());
+            return Err(self.limit("min_interval", allowed));
+        }
         if let Some(allowed) = &self.plan.locations {
             let is_new = |name: &&String| old.is_none_or(|old| !old.locations.contains(name));
             let beyond = new.locations.iter().filter(is_new).find(|name| !allowed.contains(name));
@@ -97,9 +111,14 @@ impl Room {
     }
 }
 
+/// Whether retries would come in the place of checks that the plan does not allow: a failure is looked at again soon,
+/// because that is how an outage is told from a hiccup, but not at any rate and not for ever.
+fn hammers(spec: &MonitorSpec, least: Duration) -> bool {
+    spec.retry_interval < SOONEST_RETRY.min(least) || spec.consecutive_failures_before_alert > MOST_FAILURES
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use quaywatch_core::spec::Host;
 
@@ -133,6 +152,20 @@ mod tests {
         assert!(room.change(&spec(60), &spec(60)).is_ok(), "it was allowed once");
         assert!(room.change(&spec(30), &spec(60)).is_err());
         assert!(room.change(&spec(120), &spec(60)).is_ok(), "better than before");
+    }
+
+    #[test]
+    fn t18_retries_are_no_way_round_the_shortest_interval() {
+        let room = room(Plan { min_interval: Some(Duration::from_secs(300)), ..Plan::default() }, 0);
+        let mut often = spec(300);
+        often.retry_interval = Duration::from_millis(100);
+        assert!(room.clone().add(&often).is_err());
+        assert!(room.change(&often, &often).is_ok(), "it was allowed once");
+        let mut long = spec(300);
+        long.consecutive_failures_before_alert = 100;
+        assert!(room.clone().add(&long).is_err());
+        long.consecutive_failures_before_alert = 10;
+        assert!(room.clone().add(&long).is_ok());
     }
 
     #[test]

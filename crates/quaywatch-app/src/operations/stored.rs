@@ -128,7 +128,7 @@ impl Operations {
     }
 
     /// What the engine has seen of these last. Not the store: nobody should wait for blocks to be read.
-    async fn last_checks(&self, ids: Vec<MonitorId>) -> BTreeMap<MonitorId, LastCheck> {
+    pub(super) async fn last_checks(&self, ids: Vec<MonitorId>) -> BTreeMap<MonitorId, LastCheck> {
         let Some(engine) = self.engine().filter(|_| !ids.is_empty()) else { return BTreeMap::new() };
         let survey = engine.surveyor().survey(Select::These(ids)).await.unwrap_or_default();
         let last = |one: Surveyed| {

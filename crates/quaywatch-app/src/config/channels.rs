@@ -52,13 +52,23 @@ pub(crate) struct ClearChannel {
 enum Written<'s> {
     /// As references.
     Elsewhere(&'s Sources<'s>),
-    /// As they are.
-    Here,
+    /// As they are. That these are not there has been told already.
+    Here { lacking: &'s [&'s str] },
 }
 
 /// Reads one channel of a request. No value of a setting is shown in a problem: any could be a secret.
 pub(crate) fn read_clear(node: &Node<'_>, path: &Path<'_>, problems: &mut Problems) -> Option<ClearChannel> {
-    let channel = parts(node, path, Written::Here, problems)?;
+    read_lacking(node, path, &[], problems)
+}
+
+/// The same where it has been told already that these settings are not there.
+pub(crate) fn read_lacking(
+    node: &Node<'_>,
+    path: &Path<'_>,
+    lacking: &[&str],
+    problems: &mut Problems,
+) -> Option<ClearChannel> {
+    let channel = parts(node, path, Written::Here { lacking }, problems)?;
     Some(ClearChannel {
         id: channel.id,
         name: channel.name,
@@ -129,7 +139,7 @@ fn parts(node: &Node<'_>, path: &Path<'_>, written: Written<'_>, problems: &mut 
     let before = problems.errors();
     let form = match written {
         Written::Elsewhere(_) => "write `- name: ops` with `type:` below it",
-        Written::Here => "send an object with `name` and `type`",
+        Written::Here { .. } => "send an object with `name` and `type`",
     };
     let entries = pairs(node, path, form, problems)?;
     let at = |wanted: &str| {
@@ -165,7 +175,7 @@ fn parts(node: &Node<'_>, path: &Path<'_>, written: Written<'_>, problems: &mut 
         }
     }
     if problems.errors() == before {
-        try_to_build(kind, &resolved, &entries, node, path, problems);
+        try_to_build(kind, &resolved, &entries, (node, path), written, problems);
     }
     let name = name?;
     (problems.errors() == before).then_some(Parts { id, name, kind, stored, resolved })
@@ -207,7 +217,7 @@ fn setting(
 ) {
     let sources = match written {
         Written::Elsewhere(sources) => sources,
-        Written::Here => {
+        Written::Here { .. } => {
             if let Some(value) = clear(at, field, problems) {
                 resolved.insert(field.name.to_owned(), value);
             }
@@ -323,18 +333,28 @@ fn try_to_build(
     kind: &Kind,
     resolved: &Map<String, Json>,
     entries: &[&(quaywatch_core::doc::Key<'_>, Node<'_>)],
-    node: &Node<'_>,
-    path: &Path<'_>,
+    (node, path): (&Node<'_>, &Path<'_>),
+    written: Written<'_>,
     problems: &mut Problems,
 ) {
     let site = Site { wire: Arc::new(Nowhere), clock: Arc::new(Nowhere), user_agent: "Quaywatch".to_owned() };
     let Err(found) = registry::build(kind.name, resolved, &site) else { return };
     for problem in found.0 {
+        let field = problem.field.as_str();
+        let is_lacking_secret = !resolved.contains_key(field)
+            && kind.fields.iter().any(|one| one.name == field && one.required && one.secret);
+        let remedy = match written {
+            Written::Here { lacking } if lacking.contains(&field) => continue,
+            Written::Elsewhere(_) if is_lacking_secret => {
+                format!("write `{field}: ${{NAME}}` or `{field}: file:PATH`; exports leave secrets out")
+            }
+            Written::Here { .. } | Written::Elsewhere(_) => String::new(),
+        };
         let value = entries.iter().find(|(key, _)| key.text == problem.field).map(|(_, node)| node);
         // The value may be a secret that sits in the environment: the key is shown, never what it holds.
         let span = value.map_or(node.span, |value| value.span);
-        let message = format!("`{}` {}", problem.field, problem.message);
-        problems.error(&path.key(&problem.field), span, "bad_channel", message, "");
+        let message = format!("`{field}` {}", problem.message);
+        problems.error(&path.key(field), span, "bad_channel", message, remedy);
     }
 }
 

@@ -16,7 +16,7 @@ use super::budget::Load;
 use super::secrets::Sources;
 use super::server::{self, Server};
 use super::settings::{TOP, words};
-use super::{Config, MonitorConfig, channels, yaml};
+use super::{Config, MonitorConfig, channels, plans, yaml};
 
 /// What the file may refer to but does not hold.
 pub struct Outside<'o> {
@@ -176,6 +176,9 @@ fn sections(
         None => Defaults::default(),
     };
     let server = at("server").map(|at| Server::read(at.node, &at.path, &names, sources, problems));
+    if let Some(plans) = at("server").and_then(|at| at.node.get("plans")) {
+        plans::expect_declared(plans, &locations, problems);
+    }
     let channels = at("channels").map(|at| channels::read(at.node, &at.path, sources, problems));
     let config = Config {
         path: path.to_owned(),

@@ -28,7 +28,7 @@ use quaywatch_core::spec::Defaults;
 use quaywatch_store::records::AcceptedConfig;
 
 pub use channels::ChannelConfig;
-pub(crate) use channels::{ClearChannel, read_clear};
+pub(crate) use channels::{ClearChannel, read_clear, read_lacking};
 pub use diff::diff;
 pub(crate) use document::{Around, read_document};
 pub use file::{Outside, data_dir, hash, read, read_known, read_with};

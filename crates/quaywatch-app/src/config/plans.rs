@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quaywatch_core::doc::{Node, Path, Problems, closest, pairs, quote};
+use quaywatch_core::MonitorSpec;
+use quaywatch_core::doc::{Node, Path, Problems, Value, closest, pairs, quote};
 use quaywatch_core::spec::values::At;
 
 use super::server::count;
@@ -131,6 +132,29 @@ impl Plans {
     }
 }
 
+/// Plans name places that there are; a word that is none would shut their accounts out of everything.
+pub(super) fn expect_declared(plans: &Node<'_>, locations: &[String], problems: &mut Problems) {
+    let Value::Mapping(pairs) = &plans.value else { return };
+    for (plan, node) in pairs {
+        let Some(list) = node.get("locations") else { continue };
+        let server = Path::Root.key("server");
+        let every = server.key("plans");
+        let path = every.key(&plan.text);
+        let at = At { node: list, path: path.key("locations"), key: "locations" };
+        // What is no list of names has been told by whoever read the plan.
+        for (name, span) in at.names(&mut Problems::new(), "[local]", 2_048).unwrap_or_default() {
+            if name != MonitorSpec::LOCAL && !locations.contains(&name) {
+                let message = format!("location {} does not exist", quote(&name));
+                let remedy = match closest(&name, locations.iter().map(String::as_str)) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => "declare it under top-level `locations:`".to_owned(),
+                };
+                problems.error(&at.path, span, "undeclared", message, remedy);
+            }
+        }
+    }
+}
+
 fn bare(names: Vec<(String, quaywatch_core::doc::Span)>) -> Vec<String> {
     names.into_iter().map(|(name, _)| name).collect()
 }
@@ -179,5 +203,9 @@ mod tests {
         let wrong = read("plans: {a: {accounts: [x]}, b: {accounts: [x]}}").expect_err("two plans");
         assert!(wrong.contains("has the plan `a` already"), "{wrong}");
         assert!(read("plans: [free]").is_err());
+        let wrong = read("plans: {free: {locations: [local, mars]}}").expect_err("nowhere");
+        assert!(wrong.contains("location `mars` does not exist"), "{wrong}");
+        let text = "server: {plans: {free: {locations: [mars]}}}\nmonitors: []\nlocations: [mars]\n";
+        assert!(config::read(text, "q.yaml", &|_| None).is_ok(), "declared below");
     }
 }

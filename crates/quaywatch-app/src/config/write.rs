@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 
 use super::secrets::is_reference;
 
+/// What stands beside a secret that is not written.
+const LEFT_OUT: &str = "a secret: exports leave it out";
+
 /// A document in the making.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
@@ -18,13 +21,6 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// A line that says something to people.
-    pub(crate) fn comment(&mut self, line: &str) {
-        for line in line.lines() {
-            let _ = writeln!(self.text, "# {line}");
-        }
-    }
-
     /// A section, and whether it has nothing in it.
     pub(crate) fn section(&mut self, name: &str, is_empty: bool) {
         let _ = writeln!(self.text, "{name}:{}", if is_empty { " []" } else { "" });
@@ -35,42 +31,43 @@ impl Writer {
         let place = |name: &str| fields::FIELDS.iter().position(|field| field.name == name);
         let mut pairs: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value)).collect();
         pairs.sort_by_key(|(name, _)| place(name).unwrap_or(usize::MAX));
-        self.pairs(pairs.into_iter(), "");
+        self.pairs(pairs.into_iter());
     }
 
-    /// A channel: secrets that are references as such, others left out with a line that says so.
+    /// A channel: secrets that are references as such, others left empty with a word that says so. Empty and not left
+    /// out, so that whoever reads it back where there is no such channel can say what it lacks.
     pub(crate) fn channel(
         &mut self,
         head: &Map<String, Value>,
         kind: Option<&Kind>,
         settings: &Map<String, Value>,
     ) {
-        let mut left_out = Vec::new();
-        let mut shown = Vec::new();
+        let (mut shown, mut empty, mut unsaid) = (Vec::new(), Vec::new(), Vec::new());
         for (name, value) in settings {
             let field = kind.and_then(|kind| kind.fields.iter().find(|field| field.name == name));
-            let (open, hidden) = open_part(field, name, value);
-            shown.extend(open.map(|open| (name.as_str(), open)));
-            left_out.extend(hidden);
+            match open_part(field, name, value) {
+                (None, _) if field.is_some() => empty.push(name.as_str()),
+                (open, mut hidden) => {
+                    shown.extend(open.map(|open| (name.as_str(), open)));
+                    unsaid.append(&mut hidden);
+                }
+            }
         }
         let head = head.iter().map(|(name, value)| (name.as_str(), value));
-        let pairs: Vec<_> = head.chain(shown.iter().map(|(name, value)| (*name, value))).collect();
-        let note = if left_out.is_empty() {
-            String::new()
-        } else {
-            format!("secret, left out: {}", left_out.join(", "))
-        };
-        self.pairs(pairs.into_iter(), &note);
+        self.pairs(head.chain(shown.iter().map(|(name, value)| (*name, value))));
+        for name in empty {
+            let _ = writeln!(self.text, "    {name}: null  # {LEFT_OUT}");
+        }
+        if !unsaid.is_empty() {
+            let _ = writeln!(self.text, "    # left out: {}", unsaid.join(", "));
+        }
     }
 
-    fn pairs<'v>(&mut self, pairs: impl Iterator<Item = (&'v str, &'v Value)>, note: &str) {
+    fn pairs<'v>(&mut self, pairs: impl Iterator<Item = (&'v str, &'v Value)>) {
         let mut lead = "  - ";
         for (name, value) in pairs {
             let _ = writeln!(self.text, "{lead}{name}: {}", scalar(value));
             lead = "    ";
-        }
-        if !note.is_empty() {
-            let _ = writeln!(self.text, "    # {note}");
         }
     }
 

@@ -8,9 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use quaywatch_core::AccountId;
 use quaywatch_core::access::{Level, Policy, Resource};
-use quaywatch_core::doc::{Problem, quote};
-use quaywatch_core::{AccountId, MonitorSpec};
+use quaywatch_core::doc::{Path, Problem, Problems, quote};
 use quaywatch_store::records::{ChannelRecord, MonitorRecord, Owner, ResourceChange};
 use serde_json::{Map, Value};
 
@@ -19,6 +19,7 @@ use super::refuse::invalid;
 use super::wanted::{Stored, Wanted, WantedChannel};
 use super::{OperationError, Operations};
 use crate::caller::Caller;
+use crate::config::MonitorConfig;
 
 /// Whose document it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,35 +115,16 @@ impl Operations {
         caller.require(Policy::new(Resource::Config, Level::Administer))?;
         let owner = document.owner()?;
         let _alone = self.changes.document(caller.account).await;
-        let stored = self.stored_of(caller.account, &owner).await?;
+        let stored = self.stored_for(caller.account, &owner).await?;
         let wanted = self.read_wanted(caller.account, text, &stored).await?;
-        let difference =
-            Difference { stored: &stored, wanted: &wanted, keeps: *document == Document::Import };
+        let difference = Difference::new(&stored, &wanted, *document == Document::Import);
         let mut plan = difference.plan()?;
-        difference.expect_channels_unused(&self.store.account(caller.account).monitors().await?)?;
+        difference.expect_channels_unused()?;
         self.expect_room(caller.account, &difference).await?;
         if !dry_run {
             self.make_true(caller, &difference, &mut plan).await?;
         }
         Ok(plan)
-    }
-
-    async fn stored_of(&self, account: AccountId, owner: &Owner) -> Result<Stored, OperationError> {
-        let store = self.store.account(account);
-        let monitors = store.monitors().await?.into_iter().filter(|one| one.owner == *owner);
-        let (own, others): (Vec<_>, Vec<_>) =
-            store.channels().await?.into_iter().partition(|one| one.owner == *owner);
-        let mut clear = BTreeMap::new();
-        for channel in &own {
-            clear.insert(channel.key.clone(), self.clear_settings(channel)?);
-        }
-        Ok(Stored {
-            owner: owner.clone(),
-            monitors: monitors.collect(),
-            channels: own,
-            clear,
-            other_channels: others,
-        })
     }
 
     /// What the plan allows, once everything is as the document says.
@@ -155,14 +137,14 @@ impl Operations {
         for _ in difference.gone_monitors() {
             room.remove();
         }
-        for (spec, old) in difference.monitors()? {
+        for (wanted, old) in &difference.monitors {
             match old {
-                None => room.add(&spec)?,
-                Some(old) => room.change(&spec, &old.to_spec()?)?,
+                None => room.add(&wanted.spec())?,
+                Some(old) => room.change(&wanted.spec(), &old.to_spec()?)?,
             }
         }
-        let new = difference.channels().filter(|(_, old)| old.is_none()).count();
-        let have = difference.stored.channels.len() + difference.stored.other_channels.len();
+        let new = difference.channels.iter().filter(|(_, old)| old.is_none()).count();
+        let have = difference.stored.channels.len();
         let then = have + new - difference.gone_channels().count();
         let plan = self.plan_of(account).await?;
         match plan.channels.filter(|most| new > 0 && then as u64 > *most) {
@@ -183,7 +165,7 @@ impl Operations {
         plan: &mut ApplyPlan,
     ) -> Result<(), OperationError> {
         let mut changes = Vec::new();
-        for (channel, _) in difference.channels() {
+        for (channel, _) in &difference.channels {
             let settings = self.seal_settings(caller.account, channel.kind, channel.settings.reveal())?;
             changes.push(ResourceChange::PutChannel {
                 key: channel.key.clone(),
@@ -196,8 +178,8 @@ impl Operations {
         let gone =
             difference.gone_monitors().map(|one| ResourceChange::RemoveMonitor { key: one.key.clone() });
         let mut changes: Vec<ResourceChange> = gone.collect();
-        for (spec, _) in difference.monitors()? {
-            changes.push(super::edits::put_new(&spec));
+        for (wanted, _) in &difference.monitors {
+            changes.push(super::edits::put_new(&wanted.spec()));
         }
         let mut changes = changes.into_iter().peekable();
         while changes.peek().is_some() {
@@ -241,22 +223,78 @@ struct Difference<'d> {
     wanted: &'d Wanted,
     /// What is not in the document stays.
     keeps: bool,
+    /// Channels that are new or differ, each with what is stored.
+    channels: Vec<(&'d WantedChannel, Option<&'d ChannelRecord>)>,
+    /// Monitors that are new or differ, each with what is stored.
+    monitors: Vec<(&'d MonitorConfig, Option<&'d MonitorRecord>)>,
+    /// New monitors whose identity a monitor of another owner has, each with that one.
+    twins: Vec<(&'d MonitorConfig, &'d MonitorRecord)>,
 }
 
 impl<'d> Difference<'d> {
+    fn new(stored: &'d Stored, wanted: &'d Wanted, keeps: bool) -> Self {
+        let mut difference =
+            Self { stored, wanted, keeps, channels: Vec::new(), monitors: Vec::new(), twins: Vec::new() };
+        for channel in &wanted.channels {
+            let old = stored.own_channels().find(|old| old.key == channel.key);
+            let is_same = old.is_some_and(|old| {
+                old.name == channel.name
+                    && old.kind == channel.kind.name
+                    && stored.clear.get(&old.id) == Some(channel.settings.reveal())
+            });
+            if !is_same {
+                difference.channels.push((channel, old));
+            }
+        }
+        difference.compare_monitors();
+        difference
+    }
+
+    fn compare_monitors(&mut self) {
+        let stored = self.stored;
+        let own: BTreeMap<&str, &MonitorRecord> =
+            stored.own_monitors().map(|one| (one.key.as_str(), one)).collect();
+        // By the identity that an export of all gives them, and by that of an export of their owner's alone.
+        let mut others: BTreeMap<&str, Vec<&MonitorRecord>> = BTreeMap::new();
+        for other in stored.monitors.iter().filter(|one| one.owner != stored.owner) {
+            let called = stored.called.monitor(other);
+            others.entry(called).or_default().push(other);
+            if called != other.key {
+                others.entry(&other.key).or_default().push(other);
+            }
+        }
+        let is_same = |wanted: &MonitorConfig, old: &MonitorRecord| {
+            *old.name == *wanted.name && stored.called.is_same(&old.spec, &wanted.spec)
+        };
+        for wanted in &self.wanted.monitors {
+            let old = own.get(wanted.key()).copied();
+            let others = others.get(wanted.key()).map_or(&[][..], Vec::as_slice);
+            // What an import brings belongs to nobody but the account: what somebody has already need not come twice.
+            let is_there = old.is_some_and(|old| is_same(wanted, old))
+                || self.keeps && others.iter().any(|other| is_same(wanted, other));
+            if is_there {
+                continue;
+            }
+            if let (None, Some(other)) = (old, others.first()) {
+                self.twins.push((wanted, other));
+            }
+            self.monitors.push((wanted, old));
+        }
+    }
+
     fn plan(&self) -> Result<ApplyPlan, OperationError> {
+        let all = self.wanted.channels.len() + self.wanted.others + self.wanted.monitors.len();
         let mut plan = ApplyPlan {
             owner: self.stored.owner.clone(),
             added: Vec::new(),
             changed: Vec::new(),
-            removed: Vec::new(),
-            unchanged: self.wanted.channels.len() + self.wanted.monitors.len(),
+            removed: self.removed()?,
+            unchanged: all - self.channels.len() - self.monitors.len(),
             warnings: self.wanted.warnings.clone(),
             applied: false,
         };
-        for (channel, old) in self.channels() {
-            self.expect_free_name(channel)?;
-            plan.unchanged -= 1;
+        plan.warnings.extend(self.warn_of_twins());
+        for (channel, old) in &self.channels {
             let thing = PlannedThing {
                 kind: CHANNEL,
                 id: old.map(|old| old.id.to_string()),
@@ -266,65 +304,56 @@ impl<'d> Difference<'d> {
             match old {
                 None => plan.added.push(thing),
                 Some(old) => {
-                    let fields = channel_fields(channel, old, &self.stored.clear[&old.key]);
+                    let fields = channel_fields(channel, old, &self.stored.clear[&old.id]);
                     plan.changed.push(PlannedChange { thing, fields });
                 }
             }
         }
-        for (spec, old) in self.monitors()? {
-            plan.unchanged -= 1;
-            let id = old.map(|old| old.id.to_string());
-            let thing = PlannedThing { kind: MONITOR, id, name: spec.name.clone(), about: spec.target() };
+        let settings = |spec: &str| self.stored.called.settings(spec).unwrap_or_default();
+        for (wanted, old) in &self.monitors {
+            let (id, about) = (old.map(|old| old.id.to_string()), wanted.spec().target());
+            let thing = PlannedThing { kind: MONITOR, id, name: wanted.name.to_string(), about };
             match old {
                 None => plan.added.push(thing),
                 Some(old) => plan.changed.push(PlannedChange {
                     thing,
-                    fields: fields(&object(&old.spec), &object(&spec.to_canonical()), |_| false),
+                    fields: fields(&settings(&old.spec), &settings(&wanted.spec), |_| false),
                 }),
             }
         }
-        plan.removed = self.removed()?;
         Ok(plan)
     }
 
-    /// Channels that are new or differ, each with what is stored.
-    fn channels(&self) -> impl Iterator<Item = (&'d WantedChannel, Option<&'d ChannelRecord>)> {
-        let stored = self.stored;
-        self.wanted.channels.iter().filter_map(move |channel| {
-            let old = stored.channels.iter().find(|old| old.key == channel.key);
-            let same = old.is_some_and(|old| {
-                old.name == channel.name
-                    && old.kind == channel.kind.name
-                    && stored.clear.get(&old.key) == Some(channel.settings.reveal())
-            });
-            (!same).then_some((channel, old))
-        })
-    }
-
-    /// Monitors that are new or differ, each with what is stored.
-    fn monitors(&self) -> Result<Vec<(MonitorSpec, Option<&'d MonitorRecord>)>, OperationError> {
-        let stored: BTreeMap<&str, &MonitorRecord> =
-            self.stored.monitors.iter().map(|one| (one.key.as_str(), one)).collect();
-        let mut found = Vec::new();
-        for monitor in &self.wanted.monitors {
-            let old = stored.get(monitor.key()).copied();
-            if old.is_none_or(|old| old.spec != *monitor.spec || old.name != *monitor.name) {
-                found.push((monitor.spec(), old));
-            }
-        }
-        Ok(found)
+    /// One word for all of them: a document of another owner brings them by the thousand.
+    fn warn_of_twins(&self) -> Option<Problem> {
+        let (first, other) = self.twins.first()?;
+        let owner = other.owner.to_text();
+        let message = match self.twins.len() {
+            1 => format!(
+                "monitor {} is there already, of owner `{owner}`: there will be two",
+                quote(first.key())
+            ),
+            many => format!(
+                "{many} monitors are there already, of other owners, and will be there twice; the first is {}, of owner \
+                 `{owner}`",
+                quote(first.key())
+            ),
+        };
+        let mut problems = Problems::new();
+        let remedy = "give them another `id` or `name` if you want both, or take them out here or there";
+        problems.warning(&Path::Root.key("monitors"), first.span, "twin", message, remedy);
+        problems.iter().next().cloned()
     }
 
     fn gone_monitors(&self) -> impl Iterator<Item = &'d MonitorRecord> {
-        let wanted: BTreeSet<&str> =
-            self.wanted.monitors.iter().map(crate::config::MonitorConfig::key).collect();
+        let wanted: BTreeSet<&str> = self.wanted.monitors.iter().map(MonitorConfig::key).collect();
         let keeps = self.keeps;
-        self.stored.monitors.iter().filter(move |one| !keeps && !wanted.contains(one.key.as_str()))
+        self.stored.own_monitors().filter(move |one| !keeps && !wanted.contains(one.key.as_str()))
     }
 
     fn gone_channels(&self) -> impl Iterator<Item = &'d ChannelRecord> {
         let (wanted, keeps) = (&self.wanted.channels, self.keeps);
-        self.stored.channels.iter().filter(move |one| !keeps && !wanted.iter().any(|w| w.key == one.key))
+        self.stored.own_channels().filter(move |one| !keeps && !wanted.iter().any(|w| w.key == one.key))
     }
 
     fn removed(&self) -> Result<Vec<PlannedThing>, OperationError> {
@@ -343,25 +372,13 @@ impl<'d> Difference<'d> {
         Ok(removed)
     }
 
-    /// Names of channels are unique in an account, whoever owns them.
-    fn expect_free_name(&self, channel: &WantedChannel) -> Result<(), OperationError> {
-        match self.stored.other_channels.iter().find(|other| other.name == channel.name) {
-            None => Ok(()),
-            Some(other) => {
-                let (name, owner) = (quote(&channel.name), other.owner.to_text());
-                let message = format!("the name {name} belongs to channel {} of owner {owner}", other.id);
-                Err(OperationError::Conflict { code: "name_taken", message })
-            }
-        }
-    }
-
     /// A monitor of another owner that names a channel which goes would tell nobody.
-    fn expect_channels_unused(&self, monitors: &[MonitorRecord]) -> Result<(), OperationError> {
+    fn expect_channels_unused(&self) -> Result<(), OperationError> {
         let gone: Vec<&ChannelRecord> = self.gone_channels().collect();
         if gone.is_empty() {
             return Ok(());
         }
-        for monitor in monitors.iter().filter(|one| one.owner != self.stored.owner) {
+        for monitor in self.stored.monitors.iter().filter(|one| one.owner != self.stored.owner) {
             let spec = monitor.to_spec()?;
             let named = |channel: &&&ChannelRecord| {
                 spec.channels.iter().any(|name| *name == channel.name || *name == channel.id.to_string())
@@ -415,9 +432,4 @@ fn fields(
             after: new.get(name).map(|value| shown(name, value)),
         })
         .collect()
-}
-
-/// A canonical text as its fields.
-fn object(canonical: &str) -> Map<String, Value> {
-    serde_json::from_str(canonical).unwrap_or_default()
 }

@@ -1,15 +1,12 @@
-//! The configuration of an account as the file would have it: reads back equal. Secrets are references, or left out
-//! with a line that says so.
-
-use std::collections::BTreeSet;
+//! The configuration of an account as the file would have it: reads back equal. Secrets are references, or left empty
+//! with a word that says so.
 
 use quaywatch_core::access::{Level, Policy, Resource};
-use quaywatch_core::doc::quote;
 use quaywatch_notify::registry;
-use quaywatch_store::StoreError;
 use quaywatch_store::records::{ChannelRecord, MonitorRecord, Owner};
 use serde_json::{Map, Value};
 
+use super::called::{Called, damaged};
 use super::{OperationError, Operations, sealed};
 use crate::caller::Caller;
 use crate::config::Writer;
@@ -26,78 +23,62 @@ impl Operations {
     ) -> Result<String, OperationError> {
         caller.require(Policy::new(Resource::Config, Level::Look))?;
         let store = self.account(caller);
-        let mut channels = store.channels().await?;
+        let known = store.channels().await?;
+        let mut channels = known.clone();
         let mut monitors = store.monitors().await?;
         channels.retain(|one| owner.is_none_or(|owner| one.owner == *owner));
         monitors.retain(|one| owner.is_none_or(|owner| one.owner == *owner));
         // A hundred thousand monitors take a second.
-        let writing = tokio::task::spawn_blocking(move || write(&channels, &monitors));
+        let writing = tokio::task::spawn_blocking(move || {
+            let called = Called::of(monitors.iter(), channels.iter(), &known);
+            write(&channels, &monitors, &called)
+        });
         writing.await.map_err(|_| OperationError::Unavailable("the export failed".to_owned()))?
     }
 }
 
-fn write(channels: &[ChannelRecord], monitors: &[MonitorRecord]) -> Result<String, OperationError> {
+fn write(
+    channels: &[ChannelRecord],
+    monitors: &[MonitorRecord],
+    called: &Called,
+) -> Result<String, OperationError> {
     let mut writer = Writer::default();
-    let mut keys = BTreeSet::new();
     if !channels.is_empty() {
         writer.section("channels", false);
     }
     for channel in channels {
-        if !keys.insert(&channel.key) {
-            writer.comment(&twin("channel", &channel.name, &channel.owner));
-            continue;
-        }
-        let head = head(&channel.key, &channel.name, ("type", &channel.kind));
-        let mut settings = fields("channel", channel.id, &channel.settings)?;
-        // A sealed setting is one secret, whatever is in it: the form of the seal is nobody's to read.
-        settings.values_mut().filter(|value| sealed::is_sealed(value)).for_each(|value| *value = Value::Null);
-        writer.channel(&head, registry::kind(&channel.kind), &settings);
+        let head = head(called.channel(channel), channel);
+        writer.channel(&head, registry::kind(&channel.kind), &open(channel)?);
     }
-    let mut keys = BTreeSet::new();
     writer.section("monitors", monitors.is_empty());
     for monitor in monitors {
-        if keys.insert(&monitor.key) {
-            let mut settings = fields("monitor", monitor.id, &monitor.spec)?;
-            // A monitor that was renamed keeps its history only under the identity that it has.
-            if monitor.key != monitor.name && !settings.contains_key("id") {
-                settings.insert("id".to_owned(), monitor.key.clone().into());
-            }
-            writer.monitor(&settings);
-        } else {
-            writer.comment(&twin("monitor", &monitor.name, &monitor.owner));
+        let mut settings =
+            called.settings(&monitor.spec).map_err(|error| damaged("monitor", monitor.id, &error))?;
+        // A monitor that was renamed keeps its history only under the identity that it has.
+        let id = called.monitor(monitor);
+        if id != monitor.name {
+            settings.insert("id".to_owned(), id.into());
         }
+        writer.monitor(&settings);
     }
     Ok(writer.finish())
 }
 
-/// Two owners may use one name; a document may not.
-fn twin(kind: &str, name: &str, owner: &Owner) -> String {
-    format!(
-        "left out: {kind} {} of owner {}, for another one has that name here",
-        quote(name),
-        owner.to_text()
-    )
-}
-
-fn head(key: &str, name: &str, (word, kind): (&str, &str)) -> Map<String, Value> {
+fn head(id: &str, channel: &ChannelRecord) -> Map<String, Value> {
     let mut head = Map::new();
-    head.insert("name".to_owned(), name.into());
-    if key != name {
-        head.insert("id".to_owned(), key.into());
+    head.insert("name".to_owned(), channel.name.as_str().into());
+    if id != channel.name {
+        head.insert("id".to_owned(), id.into());
     }
-    head.insert(word.to_owned(), kind.into());
+    head.insert("type".to_owned(), channel.kind.as_str().into());
     head
 }
 
-fn fields(
-    table: &'static str,
-    id: impl std::fmt::Display,
-    text: &str,
-) -> Result<Map<String, Value>, OperationError> {
-    serde_json::from_str(text).map_err(|error| {
-        OperationError::Store(StoreError::Damaged {
-            table,
-            detail: format!("what is stored of {id}: {error}"),
-        })
-    })
+/// The settings of a channel; null stands for what is sealed. A sealed setting is one secret, whatever is in it: the
+/// form of the seal is nobody's to read.
+pub(super) fn open(channel: &ChannelRecord) -> Result<Map<String, Value>, OperationError> {
+    let mut settings: Map<String, Value> =
+        serde_json::from_str(&channel.settings).map_err(|error| damaged("channel", channel.id, &error))?;
+    settings.values_mut().filter(|value| sealed::is_sealed(value)).for_each(|value| *value = Value::Null);
+    Ok(settings)
 }

@@ -73,8 +73,8 @@ impl Kit {
         let (node, mut problems) = (Node::from_json(fields).expect("JSON"), Problems::new());
         let spec = MonitorSpec::read(&node, &Path::Root, &Defaults::default(), &context, &mut problems);
         let spec = spec.unwrap_or_else(|| panic!("{problems}"));
-        let name = spec.name.clone();
-        let put = ResourceChange::PutMonitor { key: name.clone(), name, spec: spec.to_canonical() };
+        let (key, name) = (spec.identity().to_owned(), spec.name.clone());
+        let put = ResourceChange::PutMonitor { key, name, spec: spec.to_canonical() };
         let set = ChangeSet { owner: Owner::Api, actor: "test".into(), changes: vec![put], accepted: None };
         let turn = self.operations.changes.turn().await;
         turn.apply(account, set, self.clock.now()).await.expect("applied").monitors[0].id

@@ -41,11 +41,14 @@ mod apply_tests;
 mod arrears;
 pub mod bin;
 pub mod bulk;
+mod called;
 pub(crate) mod changes;
 #[cfg(test)]
 mod changes_tests;
 mod edits;
 pub mod export;
+#[cfg(test)]
+mod export_tests;
 pub mod groups;
 mod managed;
 pub mod monitors;
@@ -192,7 +195,7 @@ pub enum OperationError {
         allowed: String,
     },
     /// Too often; when to try again.
-    #[error("too many attempts: try again in {} s", .0.as_secs().max(1))]
+    #[error("too many attempts: try again in {} s", .0.as_millis().div_ceil(1_000).max(1))]
     Throttled(std::time::Duration),
     /// The server cannot do it now.
     #[error("{0}")]

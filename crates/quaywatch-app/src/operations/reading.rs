@@ -61,8 +61,19 @@ pub(super) fn one(body: &Node<'_>, known: &Known) -> Result<ReadSpec, OperationE
             warnings.extend(advice::barred(&spec, &known.egress));
             Ok(ReadSpec { spec, warnings })
         }
-        Some(_) | None => Err(OperationError::Invalid(problems)),
+        Some(_) | None => Err(OperationError::Invalid(one_at_a_time(body, problems))),
     }
+}
+
+/// Several at once are made elsewhere.
+fn one_at_a_time(body: &Node<'_>, problems: Problems) -> Problems {
+    let Some(found) = problems.iter().find(|one| one.code == "too_many" && one.pointer.is_empty()) else {
+        return problems;
+    };
+    let mut told = Problems::new();
+    let remedy = "name one `host` and one `port`, or make several with `POST /api/v1/monitors/bulk`";
+    told.error(&Path::Root, body.span, "too_many", found.message.clone(), remedy);
+    told
 }
 
 /// Reads an entry that may stand for several monitors.
@@ -298,6 +309,9 @@ mod tests {
         assert!(patch(STORED, r#"{"id":"other"}"#).expect_err("fixed").contains("stays `db`"));
         assert!(patch(STORED, r#"{"channels":["nobody"]}"#).is_err());
         assert!(patch(STORED, "[]").is_err());
+        let several = Node::from_json(r#"{"name":"x","host":"a","ports":[1,2]}"#).expect("JSON");
+        let refused = one(&several, &Known::default()).expect_err("two").to_string();
+        assert!(refused.contains("2 monitors") && refused.contains("/monitors/bulk"), "{refused}");
         assert!(patch(STORED, r#"{"host":null}"#).expect_err("required").contains("no `host`"));
     }
 

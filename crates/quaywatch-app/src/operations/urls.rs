@@ -9,6 +9,7 @@ use quaywatch_core::doc::{Key, Node, Path, Problem, Problems, Span, Style, Value
 use quaywatch_core::judge::Status;
 use quaywatch_core::spec::values::{At, alternatives};
 use quaywatch_core::{ErrorCode, ErrorStatus, MonitorId, Timestamp};
+use quaywatch_notify::registry;
 use quaywatch_store::records::{ChannelRecord, Window};
 
 use super::monitors::{LOOK, MonitorQuery, MonitorView, Written};
@@ -405,7 +406,17 @@ fn nobody(name: &str, kind: &str, channels: usize) -> Option<Problem> {
             format!(
                 "`{name}` is set, but the account has no channel of the type {kind}: nobody is told there"
             ),
-            format!("make a channel of the type {kind} and set `{name}` again"),
+            if registry::kind(kind).is_some() {
+                format!("make a channel of the type {kind} and set `{name}` again")
+            } else {
+                let known: Vec<String> =
+                    registry::KINDS.iter().map(|kind| format!("`{}`", kind.name)).collect();
+                format!(
+                    "this server has no channels of that type: make one of those it has ({}) and name it in `channels` \
+                     of the monitor",
+                    known.join(", ")
+                )
+            },
         )
     })
 }

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Account {
     word: &'static str,
     id: AccountId,
-    owner: String,
+    token: String,
     /// Ids of what is there: of the monitor that is checked, its incident, and all else.
     monitor: String,
     incident: String,
@@ -28,8 +28,9 @@ struct Account {
 }
 
 impl Account {
-    async fn furnish(kit: &Kit, word: &'static str, id: AccountId, port: u16) -> Self {
-        let owner = format!("{id}:owner");
+    async fn furnish(serving: &Serving, word: &'static str, id: AccountId, port: u16) -> Self {
+        let kit = &serving.kit;
+        let token = serving.token(id, &format!("{word} furnishes")).await;
         let monitor = |name: &str, port: u16| {
             json!({
                 "name": format!("{word} {name}"), "host": "127.0.0.1", "port": port, "group": format!("{word}/db"),
@@ -49,22 +50,30 @@ impl Account {
         ];
         let mut ids = Vec::new();
         for (path, body) in made {
-            let answer = kit.post(&owner, path, &body).await;
+            let answer = kit.post(&token, path, &body).await;
             assert_eq!(answer.status, 201, "{path}: {}", answer.text);
             // Invitations have bare numbers: their address tells whose they are.
             ids.extend(answer.json()["id"].as_str().map(str::to_owned));
         }
-        let [monitor, removed, channel, removed_channel, token] = ids.try_into().expect("five ids");
+        let [monitor, removed, channel, removed_channel, other_token] = ids.try_into().expect("five ids");
         for gone in [format!("/monitors/{removed}"), format!("/channels/{removed_channel}")] {
-            let answer = kit.call(&owner, "DELETE", &gone, None).await;
+            let answer = kit.call(&token, "DELETE", &gone, None).await;
             assert_eq!(answer.status, 204, "{gone}: {}", answer.text);
         }
-        let incident = tokio::time::timeout(PATIENCE, incident(kit, &owner, &monitor)).await;
+        let incident = tokio::time::timeout(PATIENCE, incident(kit, &token, &monitor)).await;
         let incident = incident.expect("nothing listens on its port");
         let comment = json!({ "text": word });
-        let answer = kit.post(&owner, &format!("/incidents/{incident}/comments"), &comment).await;
+        let answer = kit.post(&token, &format!("/incidents/{incident}/comments"), &comment).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
-        Self { word, id, owner, monitor, incident, channel, others: vec![removed, removed_channel, token] }
+        Self {
+            word,
+            id,
+            token,
+            monitor,
+            incident,
+            channel,
+            others: vec![removed, removed_channel, other_token],
+        }
     }
 
     /// Whether an answer shows anything of this account.
@@ -93,9 +102,9 @@ impl Account {
     }
 }
 
-async fn incident(kit: &Kit, owner: &str, monitor: &str) -> String {
+async fn incident(kit: &Kit, token: &str, monitor: &str) -> String {
     loop {
-        let page = kit.get(owner, &format!("/incidents?monitor={monitor}")).await.json();
+        let page = kit.get(token, &format!("/incidents?monitor={monitor}")).await.json();
         if let Some(id) = page["items"][0]["id"].as_str() {
             return id.to_owned();
         }
@@ -106,6 +115,11 @@ async fn incident(kit: &Kit, owner: &str, monitor: &str) -> String {
 /// A server of many accounts with two that are full.
 async fn two(serving: &Serving, ports: [u16; 2]) -> [Account; 2] {
     let kit = &serving.kit;
+    let key = serving.identity.new_setup_key().await.expect("a store").expect("nobody is there yet");
+    let first = json!({
+        "key": key.reveal(), "email": "al@alpaca.example", "name": "Al", "password": "staple battery horse",
+    });
+    assert_eq!(kit.post("", "/setup", &first).await.status, 200);
     let own = json!({ "email": "zoe@guests.example" });
     let invited = kit.post("a1:owner", "/invitations", &own).await;
     assert_eq!(invited.status, 201, "{}", invited.text);
@@ -116,13 +130,9 @@ async fn two(serving: &Serving, ports: [u16; 2]) -> [Account; 2] {
     let accepted = kit.post("", "/invitations/accept", &yes).await;
     assert_eq!(accepted.status, 200, "{}", accepted.text);
     let second = accepted.json()["account"].as_str().expect("an account").parse().expect("an account");
-    let alpaca = json!({ "email": "al@alpaca.example", "role": "admin" });
-    let invited = kit.post("a1:owner", "/invitations", &alpaca).await.json();
-    let yes = json!({ "secret": invited["secret"], "name": "alpaca", "password": "staple battery horse" });
-    assert_eq!(kit.post("", "/invitations/accept", &yes).await.status, 200);
     [
-        Account::furnish(kit, "alpaca", AccountId::DEFAULT, ports[0]).await,
-        Account::furnish(kit, "zebra", second, ports[1]).await,
+        Account::furnish(serving, "alpaca", AccountId::DEFAULT, ports[0]).await,
+        Account::furnish(serving, "zebra", second, ports[1]).await,
     ]
 }
 
@@ -153,7 +163,7 @@ async fn nothing_of_one_account_is_in_what_the_other_is_shown() {
             if id == "monitors_find" {
                 target = format!("{target}?name={}+database", one.word);
             }
-            let answer = serving.kit.send(request(&one.owner, "GET", &target, None)).await;
+            let answer = serving.kit.send(request(&one.token, "GET", &target, None)).await;
             assert_eq!(answer.status, 200, "{target}: {}", answer.text);
             // An export is YAML.
             let shown =
@@ -164,11 +174,11 @@ async fn nothing_of_one_account_is_in_what_the_other_is_shown() {
             }
             // The same about a thing of the other's: as if it were not there.
             if path.contains('{') {
-                let foreign = serving.kit.send(request(&one.owner, "GET", &other.path_of(path), None)).await;
+                let foreign = serving.kit.send(request(&one.token, "GET", &other.path_of(path), None)).await;
                 assert_eq!(foreign.status, 404, "{path}: {}", foreign.text);
             }
         }
-        let monitors = serving.kit.get(&one.owner, "/monitors").await.json();
+        let monitors = serving.kit.get(&one.token, "/monitors").await.json();
         assert_eq!(monitors["total"], 1, "{monitors:#}");
         let counted: u64 =
             monitors["counts"].as_object().expect("counts").values().filter_map(Value::as_u64).sum();
@@ -190,7 +200,7 @@ async fn streams_and_keys_of_one_account_know_nothing_of_the_other() {
     }
     for account in &accounts {
         let mut pause = request(
-            &account.owner,
+            &account.token,
             "POST",
             &format!("/monitors/{}/pause", account.monitor),
             Some(&json!({})),

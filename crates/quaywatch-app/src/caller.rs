@@ -5,8 +5,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use quaywatch_core::access::{Access, Policy, Role};
-use quaywatch_core::{AccountId, TokenId, UserId};
-use quaywatch_store::records::Author;
+use quaywatch_core::{AccountId, Timestamp, TokenId, UserId};
+use quaywatch_store::records::{Author, SecretHash};
 
 use crate::operations::OperationError;
 
@@ -19,6 +19,8 @@ pub struct Caller {
     pub actor: Actor,
     /// What they may.
     pub access: Access,
+    /// The session of a person who has one.
+    pub session: Option<LiveSession>,
     /// From where, for the audit log; `None` on the server's own host.
     pub address: Option<IpAddr>,
     /// In which request, for the audit log and the request's own log line.
@@ -33,6 +35,7 @@ impl Caller {
             account,
             actor: Actor::Host(uid),
             access: Access::Role(Role::Owner),
+            session: None,
             address: None,
             request_id: None,
         }
@@ -54,6 +57,15 @@ impl Caller {
         tracing::trace!(target: "quaywatch::access", resource, level, allowed, "access is asked for");
         if allowed { Ok(()) } else { Err(OperationError::Denied(policy)) }
     }
+}
+
+/// The session by which a person was recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LiveSession {
+    /// Of its secret.
+    pub hash: SecretHash,
+    /// When they proved who they are.
+    pub began_at: Timestamp,
 }
 
 /// Who acts, as the audit log names them.

@@ -29,8 +29,9 @@ pub use listing::{
     NoCursor, Pause, PauseRecord, RemovedChannel, StatusCounts, StatusRecord, TagCount, TagFilter,
 };
 pub use people::{
-    ExternalIdentity, InvitationRecord, MemberRecord, Membership, NewInvitation, NewPasskey, NewSession,
-    NewToken, NewUser, PasskeyRecord, SecretHash, SessionRecord, TokenRecord, UserRecord,
+    Accepting, ExternalIdentity, InvitationRecord, MemberRecord, Membership, NewInvitation, NewPasskey,
+    NewSession, NewToken, NewUser, PasskeyRecord, Proved, Reset, ResetRecord, SecretHash, SessionRecord,
+    TokenRecord, UserRecord,
 };
 pub use results::{CheckRow, Summary, SummaryRow};
 pub use step::{Fence, InboxRecord, InputRecord, ShardState, ShardStep, StateWrite};

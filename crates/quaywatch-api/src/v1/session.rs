@@ -246,7 +246,7 @@ async fn rename(call: Call<(), (), Json<ProfilePatch>>) -> Result<Shown<Profile>
 async fn change_password(call: Call<(), (), Json<PasswordRequest>>) -> Result<Done, Problem> {
     let Json(PasswordRequest { old_password, new_password }) = call.body;
     let (old, new) = (old_password.map(Secret::new), Secret::new(new_password));
-    call.api.identity.change_password(&call.caller, session_of(&call.head), old, new).await?;
+    call.api.identity.change_password(&call.caller, old, new).await?;
     Ok(Done)
 }
 
@@ -256,8 +256,7 @@ async fn begin_factor(call: Call) -> Result<Shown<Enrolment>, Problem> {
 }
 
 async fn confirm_factor(call: Call<(), (), Json<CodeRequest>>) -> Result<Shown<RecoveryCodes>, Problem> {
-    let (session, code) = (session_of(&call.head), &call.body.0.code);
-    Ok(codes(&call.api.identity.confirm_second_factor(&call.caller, session, code).await?))
+    Ok(codes(&call.api.identity.confirm_second_factor(&call.caller, &call.body.0.code).await?))
 }
 
 async fn end_factor(call: Call<(), (), Json<AgainRequest>>) -> Result<Done, Problem> {

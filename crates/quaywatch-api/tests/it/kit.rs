@@ -92,7 +92,7 @@ fn caller(token: &str, client: &Client) -> Option<Caller> {
             (Actor::Token(TokenId(1)), Access::Scopes(scopes))
         }
     };
-    Some(Caller { account, actor, access, address: Some(client.address), request_id: None })
+    Some(Caller { account, actor, access, session: None, address: Some(client.address), request_id: None })
 }
 
 /// The words above, and beside them sessions and tokens of people who really signed in.

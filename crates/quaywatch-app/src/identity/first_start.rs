@@ -8,7 +8,7 @@ use quaywatch_store::records::{NewUser, SecretHash};
 
 use super::bearer::{self, BearerKind};
 use super::password;
-use super::sign_in::NewSession;
+use super::sign_in::{NewSession, Place, by_password};
 use super::{Identity, No, Origin, check_email, check_name, newcomer, not_recognised, refused};
 use crate::operations::OperationError;
 
@@ -68,7 +68,7 @@ impl Identity {
         let email = check_email("email", &first.email)?;
         let name = check_name("name", &first.name)?;
         password::check_new("password", &first.password, &email, &name)?;
-        let password_hash = Some(self.0.passwords.hash(&first.password).await?);
+        let password_hash = Some(self.0.passwords.hash(&first.password, Place::Strange).await?);
         let new = NewUser { email, name, password_hash };
         let hash = SecretHash(bearer::hash(&first.key));
         let made = self.people().set_up(hash, new, newcomer(None, origin), self.now()).await;
@@ -78,7 +78,7 @@ impl Identity {
                 No::Taken => None,
             })
         })?;
-        self.begin_session(user.id, Some(AccountId::DEFAULT), origin).await
+        self.begin_session(user.id, by_password(&user), Some(AccountId::DEFAULT), origin).await
     }
 }
 

@@ -3,11 +3,13 @@
 
 use quaywatch_core::access::Role;
 use quaywatch_core::{Secret, Timestamp, UserId};
-use quaywatch_store::records::{NewUser, UserRecord};
+use quaywatch_store::StoreError;
+use quaywatch_store::records::{NewUser, Reset, ResetRecord, UserRecord};
 
 use super::members::MemberView;
 use super::password;
 use super::profile::Membership;
+use super::sign_in::Place;
 use super::{Identity, PERSON, check_email, check_name};
 use crate::caller::{Actor, Caller};
 use crate::operations::OperationError;
@@ -41,8 +43,18 @@ pub struct AddedUser {
     pub name: Option<String>,
     /// What they become.
     pub role: Role,
-    /// Their password; left out for those who are here already, in another account.
-    pub password: Option<Secret<String>>,
+    /// Who that is.
+    pub whom: Whom,
+}
+
+/// Whether whoever is added is here already. An address says nothing of who holds it: somebody may have been invited
+/// with it, and whoever held the link chose their password.
+#[derive(Debug, Clone)]
+pub enum Whom {
+    /// Nobody is here with that address: with a password, or without any way in.
+    New(Option<Secret<String>>),
+    /// Somebody is, as they are: whoever asks knows them.
+    Existing,
 }
 
 impl Identity {
@@ -74,8 +86,8 @@ impl Identity {
     /// Makes somebody a member of the caller's account.
     ///
     /// # Errors
-    /// [`OperationError::Denied`] to anybody but the host; [`OperationError::Conflict`] for members;
-    /// [`OperationError::Invalid`].
+    /// [`OperationError::Denied`] to anybody but the host; [`OperationError::Conflict`] for members, and for people of
+    /// other accounts who were not said to exist; [`OperationError::NotFound`]; [`OperationError::Invalid`].
     pub async fn add_user(&self, caller: &Caller, added: AddedUser) -> Result<MemberView, OperationError> {
         require_host(caller)?;
         let email = check_email("email", &added.email)?;
@@ -89,12 +101,21 @@ impl Identity {
                     );
                     return Err(OperationError::Conflict { code: "already_member", message });
                 }
-                user
+                match &added.whom {
+                    Whom::New(_) => return Err(known(&email, theirs.len())),
+                    Whom::Existing => user,
+                }
             }
-            None => {
-                let new = self.new_user(email, &added).await?;
-                people.create_user(new, caller.author(), now).await?
-            }
+            None => match &added.whom {
+                Whom::Existing => return Err(not_found("user", &email)),
+                Whom::New(password) => {
+                    let new = self.new_user(email.clone(), &added, password.as_ref()).await?;
+                    match people.create_user(new, caller.author(), now).await {
+                        Err(StoreError::Taken(_)) => return Err(known(&email, 0)),
+                        created => created?,
+                    }
+                }
+            },
         };
         self.account(caller).set_role(user.id, added.role, caller.author(), now).await?;
         Ok(MemberView {
@@ -107,7 +128,9 @@ impl Identity {
         })
     }
 
-    /// Sets a password and ends all sessions; where the phone is lost too, `and_second_factor` turns the codes off.
+    /// Sets a password and ends all sessions, passkeys, links to providers, tokens and invitations of theirs, whoever made
+    /// them; with `only_password` those other ways in stay. Where the phone is lost too, `and_second_factor` turns the
+    /// codes off.
     ///
     /// # Errors
     /// [`OperationError::Denied`] to anybody but the host; [`OperationError::NotFound`]; [`OperationError::Invalid`].
@@ -117,27 +140,29 @@ impl Identity {
         email: &str,
         password: &Secret<String>,
         and_second_factor: bool,
-    ) -> Result<(), OperationError> {
+        only_password: bool,
+    ) -> Result<ResetRecord, OperationError> {
         require_host(caller)?;
         let people = self.people();
         let user = people.user_by_email(email).await?.ok_or_else(|| not_found("user", email))?;
         password::check_new("password", password, &user.email, &user.name)?;
-        let hash = self.0.passwords.hash(password).await?;
-        people.set_password(user.id, Some(hash), caller.author(), self.now()).await?;
-        if and_second_factor && user.totp_secret.is_some() {
-            people.set_totp(user.id, None, caller.author(), self.now()).await?;
-        }
-        people.end_sessions(user.id, None).await?;
-        Ok(())
+        let hash = self.0.passwords.hash(password, Place::Known).await?;
+        let reset = Reset { hash, second_factor: and_second_factor, other_ways: !only_password };
+        Ok(people.reset(user.id, reset, caller.author(), self.now()).await?)
     }
 
-    async fn new_user(&self, email: String, added: &AddedUser) -> Result<NewUser, OperationError> {
+    async fn new_user(
+        &self,
+        email: String,
+        added: &AddedUser,
+        password: Option<&Secret<String>>,
+    ) -> Result<NewUser, OperationError> {
         let local = email.split('@').next().unwrap_or_default();
         let name = check_name("name", added.name.as_deref().unwrap_or(local))?;
-        let password_hash = match &added.password {
+        let password_hash = match password {
             Some(password) => {
                 password::check_new("password", password, &email, &name)?;
-                Some(self.0.passwords.hash(password).await?)
+                Some(self.0.passwords.hash(password, Place::Known).await?)
             }
             None => None,
         };
@@ -159,6 +184,15 @@ impl Identity {
             disabled_at: user.disabled_at,
         })
     }
+}
+
+fn known(email: &str, accounts: usize) -> OperationError {
+    let message = format!(
+        "{email} is here already, a member of {accounts} other accounts: whoever invited them there may have chosen \
+         their password. If you know that it is them, add them with --existing; \
+         `quaywatch user reset-password {email}` first makes sure that nobody else signs in as them"
+    );
+    OperationError::Conflict { code: "known_elsewhere", message }
 }
 
 fn require_host(caller: &Caller) -> Result<(), OperationError> {

@@ -2,8 +2,11 @@
 //! into an account of one's own.
 //!
 //! Who is here already proves who they are: the link has passed through other hands, and nobody may take a person over
-//! with it. By their session, by their password, or, where they have no way in at all, by the link alone: but then it
-//! must lead to nothing that whoever made it does not govern anyway.
+//! with it. By their session, by their password, or, where they have no way in at all, by the link alone: but then they
+//! must be members of nothing yet.
+//!
+//! That somebody came by a link proves nothing of their address: whoever made the link may have used it. Nothing that is
+//! given to an address later (by a provider's word, by the host) goes to them without a second look.
 
 use std::time::Duration;
 
@@ -12,13 +15,13 @@ use quaywatch_core::egress::Accounts;
 use quaywatch_core::{AccountId, Secret, Timestamp};
 use quaywatch_store::StoreError;
 use quaywatch_store::records::{
-    InvitationRecord, NewInvitation as InvitationToKeep, NewUser, SecretHash, UserRecord,
+    Accepting, InvitationRecord, NewInvitation as InvitationToKeep, NewUser, Proved, SecretHash, UserRecord,
 };
 
 use super::bearer::{self, BearerKind};
 use super::members::{MANAGE, require_role};
 use super::password;
-use super::sign_in::{Credentials, Factor, NewSession};
+use super::sign_in::{Credentials, Factor, NewSession, Place, by_password};
 use super::{Identity, No, Origin, check_email, check_name, newcomer, not_recognised, refused};
 use crate::caller::{Actor, Caller};
 use crate::operations::OperationError;
@@ -189,7 +192,7 @@ impl Identity {
         self.0.throttle.address(origin.address)?;
         let (_, invitation) = self.waiting(secret).await?;
         let known = self.people().user_by_email(&invitation.email).await?;
-        let proof = self.proof(&invitation, known.as_ref()).await?;
+        let proof = self.proof(known.as_ref()).await?;
         let account = match invitation.account {
             None => None,
             Some(id) => {
@@ -220,21 +223,22 @@ impl Identity {
             }
         };
         let known = self.people().user_by_email(&invitation.email).await?;
-        let (user, account) = match known {
+        let (user, account, proved) = match known {
             Some(user) => {
-                let is_here = signed_in.is_some_and(|caller| caller.actor == Actor::User(user.id));
-                let chosen =
-                    if is_here { None } else { self.prove_invited(&invitation, &user, &yes, origin).await? };
-                let author = newcomer(Some(user.id), origin);
-                let now = self.now();
+                let is_here = |caller: &&Caller| caller.actor == Actor::User(user.id);
+                let session = signed_in.filter(is_here).and_then(|caller| caller.session);
+                let accepting = match session {
+                    Some(session) => Accepting::Proved(Proved::Session(session.hash)),
+                    None => self.prove_invited(&user, &yes, origin).await?,
+                };
+                let proved = match &accepting {
+                    Accepting::Proved(proved) => proved.clone(),
+                    Accepting::Chose(hash) => Proved::Password { hash: hash.clone(), totp_secret: None },
+                };
+                let (author, now) = (newcomer(Some(user.id), origin), self.now());
                 let joined =
-                    self.people().accept_invitation(hash, user.id, own_account, author.clone(), now).await;
-                let account = joined.map_err(unaccepted)?;
-                if let Some(chosen) = chosen {
-                    // Only now: an invitation that somebody else was faster with must set nothing.
-                    self.people().set_password(user.id, Some(chosen), author, now).await?;
-                }
-                (user.id, account)
+                    self.people().accept_invitation(hash, user.id, accepting, own_account, author, now).await;
+                (user.id, joined.map_err(unaccepted)?, proved)
             }
             None => {
                 let name = yes.name.as_deref().ok_or_else(|| missing("name", "say what you are called"))?;
@@ -245,24 +249,25 @@ impl Identity {
                 let joined =
                     self.people().join_by_invitation(hash, new, own_account, author, self.now()).await;
                 let (user, account) = joined.map_err(unaccepted)?;
-                (user.id, account)
+                (user.id, account, by_password(&user))
             }
         };
-        self.begin_session(user, Some(account.id), origin).await
+        self.begin_session(user, proved, Some(account.id), origin).await
     }
 
-    /// Those who are known prove that the invitation has reached them and nobody else; the hash of the password that they
-    /// choose where they have none.
+    /// Those who are known prove that the invitation has reached them and nobody else, or choose a password where nothing
+    /// lets them in.
     async fn prove_invited(
         &self,
-        invitation: &InvitationRecord,
         user: &UserRecord,
         yes: &Acceptance,
         origin: &Origin,
-    ) -> Result<Option<String>, OperationError> {
-        match self.proof(invitation, Some(user)).await? {
+    ) -> Result<Accepting, OperationError> {
+        match self.proof(Some(user)).await? {
             Proof::Password => {}
-            Proof::NewPassword => return self.choose_password(yes, &user.email, &user.name).await.map(Some),
+            Proof::NewPassword => {
+                return self.choose_password(yes, &user.email, &user.name).await.map(Accepting::Chose);
+            }
             Proof::SignIn => {
                 let message = "sign in first, and accept then: this person has no password to prove it with";
                 return Err(not_recognised("sign_in_first", message));
@@ -274,17 +279,13 @@ impl Identity {
             Credentials { email: user.email.clone(), password, code: yes.code.clone(), account: None };
         let user = self.prove(&credentials, origin).await?;
         match self.second_factor(&user, yes.code.as_deref()).await? {
-            Factor::Proved => Ok(None),
+            Factor::Proved => Ok(Accepting::Proved(by_password(&user))),
             Factor::Needed => Err(not_recognised("code_needed", "send the code of your second factor too")),
         }
     }
 
     /// What the link alone does not prove.
-    async fn proof(
-        &self,
-        invitation: &InvitationRecord,
-        known: Option<&UserRecord>,
-    ) -> Result<Proof, OperationError> {
+    async fn proof(&self, known: Option<&UserRecord>) -> Result<Proof, OperationError> {
         let Some(user) = known else { return Ok(Proof::NewPassword) };
         if user.password_hash.is_some() {
             return Ok(Proof::Password);
@@ -294,13 +295,9 @@ impl Identity {
             && user.totp_secret.is_none()
             && people.passkeys(user.id).await?.is_empty()
             && people.external_identities(user.id).await?.is_empty();
-        // Whoever made the link may hold it: it must not open another account that the person belongs to.
-        let belongs_elsewhere = people
-            .memberships(user.id)
-            .await?
-            .iter()
-            .any(|membership| Some(membership.account.id) != invitation.account);
-        Ok(if has_no_way_in && !belongs_elsewhere { Proof::NewPassword } else { Proof::SignIn })
+        // Whoever made the link may hold it: it must not open any account that the person belongs to.
+        let belongs = !people.memberships(user.id).await?.is_empty();
+        Ok(if has_no_way_in && !belongs { Proof::NewPassword } else { Proof::SignIn })
     }
 
     /// The hash of a new password.
@@ -312,7 +309,7 @@ impl Identity {
     ) -> Result<String, OperationError> {
         let password = yes.password.as_ref().ok_or_else(|| missing("password", "choose one"))?;
         password::check_new("password", password, email, name)?;
-        self.0.passwords.hash(password).await
+        self.0.passwords.hash(password, Place::Strange).await
     }
 
     /// The invitation behind a link, if it still waits.
@@ -377,7 +374,10 @@ fn unaccepted(error: StoreError) -> OperationError {
             code: "name_taken",
             message: "an account is called so already: choose another name".to_owned(),
         }),
-        No::Conflict => None,
+        No::Conflict => Some(not_recognised(
+            "changed_meanwhile",
+            "how this person signs in was changed just now: sign in as it is now, and accept then",
+        )),
     })
 }
 

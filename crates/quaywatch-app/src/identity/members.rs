@@ -54,7 +54,8 @@ impl Identity {
         if member.role == role {
             return Ok(shown(&member));
         }
-        let written = self.account(caller).set_role(user, role, caller.author(), self.now()).await;
+        let account = self.account(caller);
+        let written = account.change_role(user, member.role, role, caller.author(), self.now()).await;
         written.map_err(|error| last_owner(error, user))?;
         Ok(MemberView { role, ..shown(&member) })
     }

@@ -13,6 +13,7 @@ use quaywatch_core::Secret;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::bearer;
+use super::sign_in::Place;
 use crate::operations::OperationError;
 use crate::operations::refuse::invalid;
 
@@ -24,12 +25,15 @@ pub const MOST_BYTES: usize = 1_000;
 const AT_ONCE: usize = 2;
 /// Who may wait for a turn: with 30 ms a hash, the last of them waits about a second.
 const WAITING: usize = 64;
+/// As many more may wait of those who try from where they are signed in: a crowd of strangers does not take their room.
+const WAITING_KNOWN: usize = 16;
 
 /// Hashes and compares.
 #[derive(Debug)]
 pub(super) struct Passwords {
     turns: Arc<Semaphore>,
     waiting: Semaphore,
+    known_waiting: Semaphore,
     /// What is compared for people who are not there.
     nobody: OnceCell<String>,
 }
@@ -48,14 +52,19 @@ impl Passwords {
         Self {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             waiting: Semaphore::new(WAITING),
+            known_waiting: Semaphore::new(WAITING_KNOWN),
             nobody: OnceCell::new(),
         }
     }
 
     /// The hash to keep, as PHC text.
-    pub(super) async fn hash(&self, password: &Secret<String>) -> Result<String, OperationError> {
+    pub(super) async fn hash(
+        &self,
+        password: &Secret<String>,
+        place: Place,
+    ) -> Result<String, OperationError> {
         let password = password.clone();
-        self.turn(move || hash(password.reveal().as_bytes())).await
+        self.turn(place, move || hash(password.reveal().as_bytes())).await
     }
 
     /// Compares; without a stored hash it takes as long and is wrong.
@@ -63,6 +72,7 @@ impl Passwords {
         &self,
         password: &Secret<String>,
         stored: Option<String>,
+        place: Place,
     ) -> Result<Compared, OperationError> {
         let known = stored.is_some();
         let stored = match stored {
@@ -70,21 +80,25 @@ impl Passwords {
             None => self.nobody().await?,
         };
         let password = password.clone();
-        let compared = self.turn(move || compare(password.reveal().as_bytes(), &stored)).await?;
+        let compared = self.turn(place, move || compare(password.reveal().as_bytes(), &stored)).await?;
         Ok(if known { compared } else { Compared::Wrong })
     }
 
     async fn nobody(&self) -> Result<String, OperationError> {
         let password = Secret::new(bearer::hex(&bearer::random::<16>()));
-        self.nobody.get_or_try_init(|| self.hash(&password)).await.cloned()
+        self.nobody.get_or_try_init(|| self.hash(&password, Place::Strange)).await.cloned()
     }
 
     async fn turn<T: Send + 'static>(
         &self,
+        place: Place,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, OperationError> {
-        let _waiting =
-            self.waiting.try_acquire().map_err(|_| OperationError::Throttled(Duration::from_secs(1)))?;
+        let room = match place {
+            Place::Known => &self.known_waiting,
+            Place::Strange => &self.waiting,
+        };
+        let _waiting = room.try_acquire().map_err(|_| OperationError::Throttled(Duration::from_secs(1)))?;
         let turn = Arc::clone(&self.turns).acquire_owned().await.expect("nobody closes this semaphore");
         let work = tokio::task::spawn_blocking(move || {
             // Held by the work itself: a caller that goes away does not make room while the memory is in use.
@@ -248,15 +262,19 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_known_again_and_another_is_not() {
         let passwords = Passwords::new();
-        let stored = passwords.hash(&secret("tugboats at dawn")).await.expect("hashed");
+        let stored = passwords.hash(&secret("tugboats at dawn"), Place::Strange).await.expect("hashed");
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
         for (text, compared) in
             [("tugboats at dawn", Compared::Right(None)), ("tugboats at dusk", Compared::Wrong)]
         {
-            let found = passwords.compare(&secret(text), Some(stored.clone())).await.expect("compared");
+            let found = passwords
+                .compare(&secret(text), Some(stored.clone()), Place::Strange)
+                .await
+                .expect("compared");
             assert_eq!(found, compared, "{text}");
         }
-        let nobody = passwords.compare(&secret("tugboats at dawn"), None).await.expect("compared");
+        let nobody =
+            passwords.compare(&secret("tugboats at dawn"), None, Place::Strange).await.expect("compared");
         assert_eq!(nobody, Compared::Wrong);
     }
 
@@ -266,10 +284,16 @@ mod tests {
             Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8_192, 1, 1, None).expect("valid"));
         let stored = weak.hash_password_with_salt(b"tugboats at dawn", &[1; 16]).expect("hashed").to_string();
         let passwords = Passwords::new();
-        let compared = passwords.compare(&secret("tugboats at dawn"), Some(stored)).await.expect("compared");
+        let compared = passwords
+            .compare(&secret("tugboats at dawn"), Some(stored), Place::Strange)
+            .await
+            .expect("compared");
         let Compared::Right(Some(new)) = compared else { panic!("{compared:?}") };
         assert!(new.contains("m=19456,t=2"), "{new}");
-        let again = passwords.compare(&secret("tugboats at dawn"), Some(new)).await.expect("compared");
+        let again = passwords
+            .compare(&secret("tugboats at dawn"), Some(new), Place::Strange)
+            .await
+            .expect("compared");
         assert_eq!(again, Compared::Right(None));
     }
 
@@ -315,14 +339,21 @@ mod tests {
         let waiting: Vec<_> = (0..WAITING)
             .map(|_| {
                 let passwords = Arc::clone(&passwords);
-                tokio::spawn(async move { passwords.hash(&secret("tugboats at dawn")).await })
+                tokio::spawn(async move { passwords.hash(&secret("tugboats at dawn"), Place::Strange).await })
             })
             .collect();
         while passwords.waiting.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
-        let sent_away = passwords.hash(&secret("tugboats at dawn")).await;
+        let sent_away = passwords.hash(&secret("tugboats at dawn"), Place::Strange).await;
         assert!(matches!(sent_away, Err(OperationError::Throttled(_))), "{sent_away:?}");
+        let known = Arc::clone(&passwords);
+        let known = tokio::spawn(async move { known.hash(&secret("tugboats at dawn"), Place::Known).await });
+        while passwords.known_waiting.available_permits() == WAITING_KNOWN {
+            assert!(!known.is_finished(), "who is known here is sent away by a crowd of strangers");
+            tokio::task::yield_now().await;
+        }
+        known.abort();
         waiting.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }

@@ -3,10 +3,12 @@
 use quaywatch_core::access::Role;
 use quaywatch_core::{AccountId, Secret, UserId};
 
-use quaywatch_store::records::{SecretHash, UserRecord};
+use quaywatch_store::records::UserRecord;
 
+use super::again::unasked;
 use super::password::{self, Compared};
-use super::{Identity, bearer, check_name, person};
+use super::sign_in::Place;
+use super::{Identity, check_name, person};
 use crate::caller::Caller;
 use crate::operations::OperationError;
 use crate::operations::refuse::{invalid, not_found};
@@ -95,15 +97,14 @@ impl Identity {
         Ok(self.people().set_user_name(user, name, caller.author(), self.now()).await?)
     }
 
-    /// Sets a new password, and ends every session but the one of `session`. `old` may be left out by those who have
-    /// none yet.
+    /// Sets a new password, and ends every session but the caller's. `old` may be left out by those who have none yet:
+    /// they must have signed in just now.
     ///
     /// # Errors
     /// [`OperationError::Invalid`] for a wrong or an unfit one, [`OperationError::Denied`] to a token.
     pub async fn change_password(
         &self,
         caller: &Caller,
-        session: &str,
         old: Option<Secret<String>>,
         new: Secret<String>,
     ) -> Result<(), OperationError> {
@@ -111,13 +112,14 @@ impl Identity {
         if user.password_hash.is_some() {
             let old = old.unwrap_or_else(|| Secret::new(String::new()));
             self.ask_again(caller, &user, "old_password", &old).await?;
+        } else {
+            self.require_recent(caller)?;
         }
         password::check_new("new_password", &new, &user.email, &user.name)?;
-        let hash = self.0.passwords.hash(&new).await?;
-        let people = self.people();
-        people.set_password(user.id, Some(hash), caller.author(), self.now()).await?;
-        people.end_sessions(user.id, Some(SecretHash(bearer::hash(session)))).await?;
-        Ok(())
+        let hash = self.0.passwords.hash(&new, Place::Known).await?;
+        let asks = caller.session.map(|session| session.hash);
+        let set = self.people().set_password(user.id, Some(hash), asks, caller.author(), self.now()).await;
+        set.map_err(unasked)
     }
 
     /// The caller's own record.
@@ -126,7 +128,8 @@ impl Identity {
         self.people().user(user).await?.ok_or_else(|| not_found("user", user))
     }
 
-    /// Asks for the password again, before what a stolen session must not do. Counts as an attempt to sign in.
+    /// Asks for the password again, before what a stolen session must not do. Attempts are counted by session: strangers
+    /// who guess at a person keep nobody from changing the password who is in.
     pub(super) async fn ask_again(
         &self,
         caller: &Caller,
@@ -134,16 +137,14 @@ impl Identity {
         field: &str,
         password: &Secret<String>,
     ) -> Result<(), OperationError> {
-        if let Some(address) = caller.address {
-            self.0.throttle.sign_in(&user.email, address)?;
-        }
+        self.count_again(caller)?;
         let wrong = || {
             invalid(field, "wrong_password", "the password is wrong", "type the one that you sign in with")
         };
         if password.reveal().len() > password::MOST_BYTES {
             return Err(wrong());
         }
-        match self.0.passwords.compare(password, user.password_hash.clone()).await? {
+        match self.0.passwords.compare(password, user.password_hash.clone(), Place::Known).await? {
             Compared::Right(_) => Ok(()),
             Compared::Wrong => Err(wrong()),
         }

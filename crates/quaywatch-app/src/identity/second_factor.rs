@@ -4,7 +4,8 @@
 use quaywatch_core::{Secret, UserId};
 use quaywatch_store::records::SecretHash;
 
-use super::{Identity, bearer, codes};
+use super::again::unasked;
+use super::{Identity, codes};
 use crate::caller::Caller;
 use crate::operations::OperationError;
 use crate::operations::refuse::invalid;
@@ -26,6 +27,8 @@ impl Identity {
     /// [`OperationError::Conflict`] where the second factor is on, [`OperationError::Denied`] to a token.
     pub async fn begin_second_factor(&self, caller: &Caller) -> Result<Enrolment, OperationError> {
         let user = self.themselves(caller).await?;
+        // Whoever has the app keeps the others out.
+        self.require_recent(caller)?;
         if user.totp_secret.is_some() {
             let message = "the second factor is on: turn it off first".to_owned();
             return Err(OperationError::Conflict { code: "second_factor_on", message });
@@ -43,21 +46,18 @@ impl Identity {
         Ok(Enrolment { secret: typed, link })
     }
 
-    /// Turns the second factor on with the first right code; the recovery codes, shown once. Other sessions than that of
-    /// `session` end.
+    /// Turns the second factor on with the first right code; the recovery codes, shown once. Other sessions than the
+    /// caller's end.
     ///
     /// # Errors
     /// [`OperationError::Invalid`] for a wrong code.
     pub async fn confirm_second_factor(
         &self,
         caller: &Caller,
-        session: &str,
         code: &str,
     ) -> Result<Vec<Secret<String>>, OperationError> {
         let user = self.themselves(caller).await?;
-        if let Some(address) = caller.address {
-            self.0.throttle.sign_in(&user.email, address)?;
-        }
+        self.count_again(caller)?;
         let key = user.id.to_string();
         let secret = self.0.enrolments.look(&key, self.0.clock.boot()).ok_or_else(|| {
             let message = "nothing was begun, or it took too long: begin again".to_owned();
@@ -75,10 +75,11 @@ impl Identity {
             self.vault()?.seal(&place(user.id), secret.reveal()).map_err(OperationError::Unavailable)?;
         let (shown, kept) = codes::new_recovery_codes();
         let people = self.people();
-        people.set_totp(user.id, Some((sealed, hashes(kept))), caller.author(), self.now()).await?;
+        let (factor, asks) = ((sealed, hashes(kept)), caller.session.map(|session| session.hash));
+        let set = people.set_totp(user.id, Some(factor), asks, caller.author(), self.now()).await;
+        set.map_err(unasked)?;
         people.advance_totp(user.id, step).await?;
         self.0.enrolments.take(&key, self.0.clock.boot());
-        people.end_sessions(user.id, Some(SecretHash(bearer::hash(session)))).await?;
         Ok(shown)
     }
 
@@ -93,7 +94,8 @@ impl Identity {
     ) -> Result<(), OperationError> {
         let user = self.themselves(caller).await?;
         self.ask_again(caller, &user, "password", &password).await?;
-        Ok(self.people().set_totp(user.id, None, caller.author(), self.now()).await?)
+        let asks = caller.session.map(|session| session.hash);
+        self.people().set_totp(user.id, None, asks, caller.author(), self.now()).await.map_err(unasked)
     }
 
     /// New recovery codes; those before no longer work.

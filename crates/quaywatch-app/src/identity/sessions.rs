@@ -11,7 +11,7 @@ use quaywatch_store::records::{SecretHash, SessionRecord};
 
 use super::bearer::{self, BearerKind};
 use super::{Identity, not_recognised, person};
-use crate::caller::{Actor, Caller};
+use crate::caller::{Actor, Caller, LiveSession};
 use crate::operations::OperationError;
 use crate::operations::refuse::not_found;
 
@@ -79,6 +79,7 @@ impl Identity {
             account: session.account,
             actor: Actor::User(user.id),
             access: Access::Role(here.role),
+            session: Some(LiveSession { hash, began_at: session.created_at }),
             address: None,
             request_id: None,
         };

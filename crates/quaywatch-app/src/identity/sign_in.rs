@@ -2,12 +2,13 @@
 
 use quaywatch_core::{AccountId, Secret, Timestamp, UserId};
 
-use quaywatch_store::records::{Membership, NewSession as SessionToKeep, SecretHash, UserRecord};
+use quaywatch_store::records::{Membership, NewSession as SessionToKeep, Proved, SecretHash, UserRecord};
 
 use super::bearer::{self, BearerKind};
 use super::codes::{self, Code};
 use super::password::Compared;
-use super::{Identity, Origin, newcomer, not_recognised};
+use super::throttle::network;
+use super::{Identity, No, Origin, newcomer, not_recognised, refused};
 use crate::operations::OperationError;
 
 /// What somebody says to be let in.
@@ -57,32 +58,47 @@ impl Identity {
             Factor::Proved => {}
             Factor::Needed => return Ok(SignIn::SecondFactorNeeded),
         }
-        self.begin_session(user.id, credentials.account, origin).await.map(SignIn::Done)
+        let proved = by_password(&user);
+        self.begin_session(user.id, proved, credentials.account, origin).await.map(SignIn::Done)
     }
 
-    /// Whose password that is. Counts the attempt.
+    /// Whose password that is, with its hash as it stands now. Counts the attempt.
     pub(super) async fn prove(
         &self,
         credentials: &Credentials,
         origin: &Origin,
     ) -> Result<UserRecord, OperationError> {
         let Credentials { email, password, .. } = credentials;
-        self.0.throttle.sign_in(email, origin.address)?;
+        self.0.throttle.address(origin.address)?;
         let user = self.people().user_by_email(email).await?.filter(|user| user.disabled_at.is_none());
+        let place = self.place(user.as_ref(), origin).await?;
+        self.0.throttle.person(email, origin.address, place)?;
         if password.reveal().len() > super::MOST_PASSWORD_BYTES {
             return Err(wrong_credentials());
         }
         let stored = user.as_ref().and_then(|user| user.password_hash.clone());
-        let compared = self.0.passwords.compare(password, stored).await?;
+        let compared = self.0.passwords.compare(password, stored, place).await?;
         match (user, compared) {
-            (Some(user), Compared::Right(stronger)) => {
+            (Some(mut user), Compared::Right(stronger)) => {
                 if let (Some(known), Some(hash)) = (user.password_hash.clone(), stronger) {
-                    self.people().rehash_password(user.id, known, hash).await?;
+                    self.people().rehash_password(user.id, known, hash.clone()).await?;
+                    user.password_hash = Some(hash);
                 }
                 Ok(user)
             }
             (None, _) | (_, Compared::Wrong) => Err(wrong_credentials()),
         }
+    }
+
+    /// Whether that person has a session that was last used from there.
+    async fn place(&self, user: Option<&UserRecord>, origin: &Origin) -> Result<Place, OperationError> {
+        let Some(user) = user else { return Ok(Place::Strange) };
+        let (here, now) = (network(origin.address), self.now());
+        let sessions = self.people().sessions(user.id).await?;
+        let known = sessions
+            .iter()
+            .any(|session| session.address.map(network) == Some(here) && now < session.expires_at);
+        Ok(if known { Place::Known } else { Place::Strange })
     }
 
     /// Asks for the second factor of those who have one. A code that was right once is wrong from then on.
@@ -113,10 +129,11 @@ impl Identity {
         }
     }
 
-    /// Begins a session of somebody who has proved who they are.
+    /// Begins a session of somebody who has proved who they are, if what they proved it with is theirs still.
     pub(super) async fn begin_session(
         &self,
         user: UserId,
+        proved: Proved,
         wanted: Option<AccountId>,
         origin: &Origin,
     ) -> Result<NewSession, OperationError> {
@@ -141,8 +158,9 @@ impl Identity {
             expires_at,
             address: Some(origin.address),
             agent: origin.agent.as_deref().unwrap_or_default().chars().take(MOST_OF_AGENT).collect(),
+            proved,
         };
-        self.people().create_session(kept, newcomer(Some(user), origin)).await?;
+        self.people().create_session(kept, newcomer(Some(user), origin)).await.map_err(outdated)?;
         Ok(NewSession { secret: minted.text, user, account, expires_at })
     }
 
@@ -170,6 +188,32 @@ pub(super) enum Factor {
     Proved,
     /// Asked for, and not given.
     Needed,
+}
+
+/// From where somebody tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// From where they are signed in.
+    Known,
+    /// From anywhere else.
+    Strange,
+}
+
+/// By the password and the second factor that were just compared.
+pub(super) fn by_password(user: &UserRecord) -> Proved {
+    let hash = user.password_hash.clone().unwrap_or_default();
+    Proved::Password { hash, totp_secret: user.totp_secret.clone() }
+}
+
+/// What was right when it was compared, and is not any more.
+pub(super) fn outdated(error: quaywatch_store::StoreError) -> OperationError {
+    refused(error, |no| match no {
+        No::Conflict => Some(not_recognised(
+            "changed_meanwhile",
+            "how you sign in was changed just now: sign in as it is now",
+        )),
+        No::Missing | No::Taken => None,
+    })
 }
 
 /// Names of browsers grow; nobody reads more of one.

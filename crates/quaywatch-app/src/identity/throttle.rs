@@ -1,6 +1,7 @@
 //! How often somebody may try to sign in: by address (IPv6 by /64, which is one customer), by account from that
 //! address, and, far more generously, by account from everywhere, so that many addresses together cannot guess and one
-//! stranger cannot lock a person out.
+//! stranger does not lock a person out: from where somebody is signed in, only their own attempts from there count; and
+//! a session that is asked for the password again has a count of its own.
 //!
 //! Every attempt counts, the right ones too: a limit that only the wrong ones fill tells an attacker which were which.
 
@@ -15,7 +16,9 @@ use governor::nanos::Nanos;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 use quaywatch_core::Clock;
+use quaywatch_store::records::SecretHash;
 
+use super::sign_in::Place;
 use crate::operations::OperationError;
 
 /// From one address: a whole office behind it signs in at nine o'clock.
@@ -33,6 +36,7 @@ pub(super) struct Throttle {
     addresses: Limiter<IpAddr>,
     pairs: Limiter<([u8; 32], IpAddr)>,
     accounts: Limiter<[u8; 32]>,
+    sessions: Limiter<[u8; 32]>,
     clock: Boot,
     attempts: std::sync::atomic::AtomicUsize,
 }
@@ -46,6 +50,7 @@ impl Throttle {
             addresses: RateLimiter::new(quota(PER_ADDRESS), DefaultKeyedStateStore::default(), clock.clone()),
             pairs: RateLimiter::new(quota(PER_PAIR), DefaultKeyedStateStore::default(), clock.clone()),
             accounts: RateLimiter::new(quota(PER_ACCOUNT), DefaultKeyedStateStore::default(), clock.clone()),
+            sessions: RateLimiter::new(quota(PER_PAIR), DefaultKeyedStateStore::default(), clock.clone()),
             clock,
             attempts: std::sync::atomic::AtomicUsize::new(0),
         }
@@ -57,13 +62,21 @@ impl Throttle {
         self.ask(&self.addresses, &network(address))
     }
 
-    /// Counts an attempt to sign in as `email`.
-    pub(super) fn sign_in(&self, email: &str, address: IpAddr) -> Result<(), OperationError> {
-        self.address(address)?;
+    /// Counts an attempt to sign in as `email`, after [`Throttle::address`].
+    pub(super) fn person(&self, email: &str, address: IpAddr, place: Place) -> Result<(), OperationError> {
         // A hash: keys of one size, whatever is sent as an address of mail.
         let account = super::bearer::hash(&email.to_lowercase());
         self.ask(&self.pairs, &(account, network(address)))?;
-        self.ask(&self.accounts, &account)
+        match place {
+            Place::Known => Ok(()),
+            Place::Strange => self.ask(&self.accounts, &account),
+        }
+    }
+
+    /// Counts an attempt of somebody who is signed in to prove it again.
+    pub(super) fn session(&self, hash: SecretHash) -> Result<(), OperationError> {
+        self.sweep();
+        self.ask(&self.sessions, &hash.0)
     }
 
     fn ask<K: std::hash::Hash + Eq + Clone>(
@@ -83,12 +96,13 @@ impl Throttle {
             self.addresses.retain_recent();
             self.pairs.retain_recent();
             self.accounts.retain_recent();
+            self.sessions.retain_recent();
         }
     }
 }
 
 /// What counts as one place: an IPv4 address, or the /64 of an IPv6 one.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {
@@ -137,6 +151,13 @@ mod tests {
         (clock, throttle)
     }
 
+    impl Throttle {
+        fn sign_in(&self, email: &str, address: IpAddr) -> Result<(), OperationError> {
+            self.address(address)?;
+            self.person(email, address, Place::Strange)
+        }
+    }
+
     fn from(text: &str) -> IpAddr {
         text.parse().expect("an address")
     }
@@ -172,6 +193,19 @@ mod tests {
             })
             .count();
         assert_eq!(allowed, 100);
+        let home = from("192.0.2.7");
+        let tried =
+            (0..20).filter(|_| throttle.person("kim@example.com", home, Place::Known).is_ok()).count();
+        assert_eq!(tried, 10, "from where they are signed in the crowd counts for nothing");
+    }
+
+    #[test]
+    fn a_session_is_asked_again_so_often_and_no_stranger_counts() {
+        let (clock, throttle) = throttle();
+        let asked = |n: u8| (0..20).filter(|_| throttle.session(SecretHash([n; 32])).is_ok()).count();
+        assert_eq!((asked(1), asked(2)), (10, 10));
+        clock.advance(Duration::from_secs(30));
+        assert_eq!(asked(1), 1);
     }
 
     #[test]

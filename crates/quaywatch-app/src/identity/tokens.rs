@@ -93,6 +93,7 @@ impl Identity {
             account: token.account,
             actor: Actor::Token(token.id),
             access: Access::Scopes(scopes),
+            session: None,
             address: None,
             request_id: None,
         };
@@ -108,7 +109,8 @@ impl Identity {
         self.account(caller).tokens().await?.iter().map(shown).collect()
     }
 
-    /// Makes a token.
+    /// Makes a token. A person who gives it the scope to administer anything must have signed in just now: it would
+    /// outlive a session that somebody else got hold of.
     ///
     /// # Errors
     /// [`OperationError::Invalid`] for a scope that the caller does not have, [`OperationError::Conflict`] for a name
@@ -117,6 +119,9 @@ impl Identity {
         caller.require(MANAGE)?;
         let name = check_name("name", &new.name)?;
         let scopes = checked(caller, &new.scopes)?;
+        if scopes.iter().any(|scope| scope.level >= Level::Administer) {
+            self.require_recent(caller)?;
+        }
         let now = self.now();
         if new.expires_at.is_some_and(|end| end <= now) {
             let message = "`expires_at` lies in the past";

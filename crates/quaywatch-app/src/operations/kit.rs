@@ -204,6 +204,7 @@ pub(crate) fn caller(account: AccountId, role: Role) -> Caller {
         account,
         actor: Actor::User(UserId(3)),
         access: Access::Role(role),
+        session: None,
         address: None,
         request_id: None,
     }

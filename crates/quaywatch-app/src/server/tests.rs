@@ -23,6 +23,7 @@ fn owner() -> Caller {
         account: AccountId::DEFAULT,
         actor: Actor::User(UserId(1)),
         access: Access::Role(Role::Owner),
+        session: None,
         address: None,
         request_id: None,
     }

@@ -26,7 +26,7 @@ const CHANNELS_EACH: usize = 50;
 
 fn caller(account: AccountId) -> Caller {
     let (actor, access) = (Actor::User(UserId(1)), Access::Role(Role::Owner));
-    Caller { account, actor, access, address: None, request_id: None }
+    Caller { account, actor, access, session: None, address: None, request_id: None }
 }
 
 /// A monitor of a host, made as the API makes it. `None`: refused as it is written.

@@ -44,7 +44,7 @@ fn listen() -> (u16, Arrivals) {
 
 fn caller(account: AccountId) -> Caller {
     let (actor, access) = (Actor::User(UserId(1)), Access::Role(Role::Owner));
-    Caller { account, actor, access, address: None, request_id: None }
+    Caller { account, actor, access, session: None, address: None, request_id: None }
 }
 
 async fn create(server: &Server, account: AccountId, bodies: &[String]) -> Vec<MonitorId> {

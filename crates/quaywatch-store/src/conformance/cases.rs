@@ -1,6 +1,6 @@
 //! The list of all cases.
 
-use super::{Case, changes, configuration, history, lists, people, steps, stream};
+use super::{Case, changes, configuration, history, lists, people, proofs, steps, stream};
 
 macro_rules! cases {
     ($($module:ident :: $case:ident,)*) => {
@@ -61,4 +61,8 @@ pub const CASES: &[Case] = cases![
     people::a_server_is_set_up_once,
     people::an_invitation_lets_one_person_in,
     people::what_people_do_is_in_the_audit_log_of_their_accounts,
+    proofs::a_session_begins_only_by_what_is_still_so,
+    proofs::an_address_claims_only_whom_nothing_lets_in,
+    proofs::invitations_end_with_whoever_made_them,
+    proofs::a_role_changes_only_from_what_it_was,
 ];

@@ -8,6 +8,7 @@ mod configuration;
 mod history;
 mod lists;
 mod people;
+mod proofs;
 mod steps;
 mod stream;
 

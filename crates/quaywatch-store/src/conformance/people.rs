@@ -6,11 +6,11 @@ use quaywatch_core::{AccountId, UserId};
 use super::{Bench, HOUR, MINUTE, Open, at, wait};
 use crate::StoreError;
 use crate::records::{
-    AuditFilter, Author, ExternalIdentity, NewInvitation, NewPasskey, NewSession, NewToken, NewUser,
-    SecretHash, SessionRecord, UserRecord,
+    Accepting, AuditFilter, Author, ExternalIdentity, NewInvitation, NewPasskey, NewSession, NewToken,
+    NewUser, Proved, SecretHash, SessionRecord, UserRecord,
 };
 
-fn author() -> Author {
+pub(super) fn author() -> Author {
     Author {
         actor: "user:u1".to_owned(),
         address: Some([192, 0, 2, 7].into()),
@@ -18,24 +18,30 @@ fn author() -> Author {
     }
 }
 
-fn hash(n: u8) -> SecretHash {
+pub(super) fn hash(n: u8) -> SecretHash {
     SecretHash([n; 32])
 }
 
-fn new_user(email: &str) -> NewUser {
+pub(super) fn new_user(email: &str) -> NewUser {
     NewUser { email: email.to_owned(), name: "Ada".to_owned(), password_hash: Some("$argon2id$x".to_owned()) }
 }
 
 impl Bench {
-    fn person(&self, email: &str) -> UserRecord {
+    pub(super) fn person(&self, email: &str) -> UserRecord {
         wait(self.people.create_user(new_user(email), author(), at(0))).expect("added")
     }
 
-    fn role(&self, user: UserId, role: Role) -> Result<(), StoreError> {
+    pub(super) fn role(&self, user: UserId, role: Role) -> Result<(), StoreError> {
         wait(self.account.set_role(user, role, author(), at(1)))
     }
 
-    fn session(&self, n: u8, user: UserId) -> SessionRecord {
+    pub(super) fn session(&self, n: u8, user: UserId) -> SessionRecord {
+        let known = wait(self.people.user(user)).expect("read").expect("there");
+        let hash = known.password_hash.expect("with a password");
+        self.begin(n, user, Proved::Password { hash, totp_secret: known.totp_secret }).expect("kept")
+    }
+
+    pub(super) fn begin(&self, n: u8, user: UserId, proved: Proved) -> Result<SessionRecord, StoreError> {
         let new = NewSession {
             hash: hash(n),
             user,
@@ -44,8 +50,9 @@ impl Bench {
             expires_at: at(HOUR),
             address: Some([192, 0, 2, n].into()),
             agent: format!("browser {n}"),
+            proved,
         };
-        wait(self.people.create_session(new, author())).expect("kept")
+        wait(self.people.create_session(new, author()))
     }
 
     fn actions(&self) -> Vec<String> {
@@ -70,14 +77,14 @@ pub(super) fn people_are_found_by_number_and_by_mail_whatever_the_case(open: Ope
     assert_eq!(wait(bench.people.users()), Ok(vec![ada.clone(), jurgen]));
 
     wait(bench.people.set_user_name(ada.id, "Countess".to_owned(), author(), at(1))).expect("renamed");
-    wait(bench.people.set_password(ada.id, Some("new".to_owned()), author(), at(1))).expect("changed");
+    wait(bench.people.set_password(ada.id, Some("new".to_owned()), None, author(), at(1))).expect("changed");
     wait(bench.people.rehash_password(ada.id, "old".to_owned(), "lost".to_owned())).expect("not any more");
     let now = wait(bench.people.user(ada.id)).expect("read").expect("there");
     assert_eq!((now.name.as_str(), now.password_hash.as_deref()), ("Countess", Some("new")));
     wait(bench.people.rehash_password(ada.id, "new".to_owned(), "newer".to_owned())).expect("rehashed");
     let now = wait(bench.people.user(ada.id)).expect("read").expect("there");
     assert_eq!(now.password_hash.as_deref(), Some("newer"));
-    let nobody = wait(bench.people.set_password(UserId(99), None, author(), at(1)));
+    let nobody = wait(bench.people.set_password(UserId(99), None, None, author(), at(1)));
     assert!(matches!(nobody, Err(StoreError::Missing(_))), "{nobody:?}");
     assert!(!format!("{now:?}").contains("newer"), "a hash in what is printed");
 }
@@ -86,7 +93,7 @@ pub(super) fn a_code_is_used_once(open: Open<'_>) {
     let bench = Bench::open(open);
     let (ada, bob) = (bench.person("ada@example.com").id, bench.person("bob@example.com").id);
     let factor = Some((b"sealed".to_vec(), vec![hash(1), hash(2)]));
-    wait(bench.people.set_totp(ada, factor, author(), at(0))).expect("on");
+    wait(bench.people.set_totp(ada, factor, None, author(), at(0))).expect("on");
     assert_eq!(wait(bench.people.advance_totp(ada, 100)), Ok(true));
     assert_eq!(wait(bench.people.advance_totp(ada, 100)), Ok(false));
     assert_eq!(wait(bench.people.advance_totp(ada, 99)), Ok(false));
@@ -100,7 +107,7 @@ pub(super) fn a_code_is_used_once(open: Open<'_>) {
     assert_eq!(wait(bench.people.unused_recovery_codes(ada)), Ok(2));
     let now = wait(bench.people.user(ada)).expect("read").expect("there");
     assert_eq!((now.totp_secret.as_deref(), now.totp_last_step), (Some(&b"sealed"[..]), 101));
-    wait(bench.people.set_totp(ada, None, author(), at(5))).expect("off");
+    wait(bench.people.set_totp(ada, None, None, author(), at(5))).expect("off");
     assert_eq!(wait(bench.people.unused_recovery_codes(ada)), Ok(0));
     assert_eq!(wait(bench.people.user(ada)).expect("read").expect("there").totp_secret, None);
 }
@@ -114,8 +121,8 @@ pub(super) fn passkeys_and_other_providers_lead_to_one_person(open: Open<'_>) {
         name: "laptop".to_owned(),
         counter: 5,
     };
-    let kept = wait(bench.people.add_passkey(ada, new.clone(), author(), at(0))).expect("kept");
-    let again = wait(bench.people.add_passkey(bob, new, author(), at(0)));
+    let kept = wait(bench.people.add_passkey(ada, new.clone(), None, author(), at(0))).expect("kept");
+    let again = wait(bench.people.add_passkey(bob, new, None, author(), at(0)));
     assert!(matches!(again, Err(StoreError::Taken(_))), "{again:?}");
     assert_eq!(wait(bench.people.passkey(vec![1, 2, 3])), Ok(Some(kept.clone())));
     assert_eq!(wait(bench.people.passkey(vec![1, 2])), Ok(None));
@@ -135,9 +142,9 @@ pub(super) fn passkeys_and_other_providers_lead_to_one_person(open: Open<'_>) {
         user,
         linked_at: at(2),
     };
-    wait(bench.people.link_identity(link(ada), author(), at(2))).expect("linked");
-    wait(bench.people.link_identity(link(ada), author(), at(3))).expect("linked already");
-    let taken = wait(bench.people.link_identity(link(bob), author(), at(3)));
+    wait(bench.people.link_identity(link(ada), None, author(), at(2))).expect("linked");
+    wait(bench.people.link_identity(link(ada), None, author(), at(3))).expect("linked already");
+    let taken = wait(bench.people.link_identity(link(bob), None, author(), at(3)));
     assert!(matches!(taken, Err(StoreError::Taken(_))), "{taken:?}");
     let found = |subject| wait(bench.people.external_identity("https://id.example.com", subject));
     assert_eq!(found("Sub"), Ok(Some(link(ada))));
@@ -181,7 +188,7 @@ pub(super) fn sessions_end_one_by_one_or_all_but_one(open: Open<'_>) {
     assert_eq!(wait(bench.people.user(bob)).expect("read").expect("there").disabled_at, None);
 }
 
-fn new_token(n: u8, user: Option<UserId>) -> NewToken {
+pub(super) fn new_token(n: u8, user: Option<UserId>) -> NewToken {
     NewToken {
         name: format!("ci {n}"),
         prefix: format!("qw_a{n}"),
@@ -296,7 +303,8 @@ pub(super) fn an_invitation_lets_one_person_in(open: Open<'_>) {
     invite(2);
     let accept = |n, own: Option<&str>| {
         let own = own.map(str::to_owned);
-        wait(bench.people.accept_invitation(hash(n), ada, own, author(), at(3)))
+        let proved = Proved::Password { hash: "$argon2id$x".to_owned(), totp_secret: None };
+        wait(bench.people.accept_invitation(hash(n), ada, Accepting::Proved(proved), own, author(), at(3)))
     };
     accept(2, None).expect("accepted");
     assert_eq!(wait(bench.people.memberships(ada)).expect("read")[0].role, Role::Owner, "nobody gets less");
@@ -329,7 +337,8 @@ pub(super) fn what_people_do_is_in_the_audit_log_of_their_accounts(open: Open<'_
     let ada = bench.person("ada@example.com").id;
     bench.role(ada, Role::Admin).expect("in");
     bench.role(ada, Role::Owner).expect("up");
-    wait(bench.people.set_password(ada, Some("SECRETHASH".to_owned()), author(), at(2))).expect("changed");
+    wait(bench.people.set_password(ada, Some("SECRETHASH".to_owned()), None, author(), at(2)))
+        .expect("changed");
     bench.session(3, ada);
     wait(bench.account.create_token(new_token(4, Some(ada)), author(), at(4))).expect("made");
     let actions = bench.actions();

@@ -167,6 +167,95 @@ pub struct NewSession {
     pub address: Option<IpAddr>,
     /// With what.
     pub agent: String,
+    /// By what they proved who they are.
+    pub proved: Proved,
+}
+
+/// By what somebody proved who they are. What follows from it follows only while it still holds: to compare a password
+/// takes time, and it may be changed meanwhile, because somebody else knows it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Proved {
+    /// By the password of this hash, and by the second factor that is sealed so, where there is one.
+    Password {
+        /// In PHC form.
+        hash: String,
+        /// Sealed.
+        totp_secret: Option<Vec<u8>>,
+    },
+    /// By the passkey of this number.
+    Passkey(i64),
+    /// By the word of a provider.
+    Provider {
+        /// The provider's own address.
+        issuer: String,
+        /// What it calls them.
+        subject: String,
+    },
+    /// By a session of theirs.
+    Session(SecretHash),
+}
+
+impl fmt::Debug for Proved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Password { .. } => "Password",
+            Self::Passkey(_) => "Passkey",
+            Self::Provider { .. } => "Provider",
+            Self::Session(_) => "Session",
+        })
+    }
+}
+
+/// How somebody who is here already accepts an invitation.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Accepting {
+    /// They proved who they are.
+    Proved(Proved),
+    /// They had no way in, and chose a password; in PHC form.
+    Chose(String),
+}
+
+impl fmt::Debug for Accepting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Proved(_) => "Proved",
+            Self::Chose(_) => "Chose",
+        })
+    }
+}
+
+/// What is made anew of somebody who lost their way in, or shares it with somebody else.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reset {
+    /// Their new password, in PHC form.
+    pub hash: String,
+    /// Whether the second factor is turned off.
+    pub second_factor: bool,
+    /// Whether everything else that opens a door for them ends too: passkeys, links to providers, tokens, invitations
+    /// that they made.
+    pub other_ways: bool,
+}
+
+impl fmt::Debug for Reset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reset")
+            .field("second_factor", &self.second_factor)
+            .field("other_ways", &self.other_ways)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What ended with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ResetRecord {
+    /// Passkeys.
+    pub passkeys: u64,
+    /// Links to providers.
+    pub identities: u64,
+    /// Tokens.
+    pub tokens: u64,
+    /// Invitations.
+    pub invitations: u64,
 }
 
 /// A session that is kept.

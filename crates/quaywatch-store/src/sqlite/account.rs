@@ -289,6 +289,16 @@ impl AccountStore for Handle {
     fn set_role(&self, user: UserId, role: Role, author: Author, at: Timestamp) -> BoxFuture<'_, Result<()>> {
         self.write(move |tx, account| members::set_role(tx, account, (user, role), (at, &author)))
     }
+    fn change_role(
+        &self,
+        user: UserId,
+        from: Role,
+        to: Role,
+        author: Author,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<()>> {
+        self.write(move |tx, account| members::change_role(tx, account, user, (from, to), (at, &author)))
+    }
     fn remove_member(&self, user: UserId, author: Author, at: Timestamp) -> BoxFuture<'_, Result<()>> {
         self.write(move |tx, account| members::remove_member(tx, account, user, (at, &author)))
     }

@@ -116,7 +116,17 @@ pub trait AccountStore: Send + Sync {
     fn members(&self) -> BoxFuture<'_, Result<Vec<MemberRecord>>>;
     /// Takes somebody in, or changes what they may do. `Conflict` where that would leave no owner.
     fn set_role(&self, user: UserId, role: Role, author: Author, at: Timestamp) -> BoxFuture<'_, Result<()>>;
-    /// Lets somebody go: tokens that they made are revoked, their sessions in this account end. `Conflict` where they
+    /// Makes a member who is `from` something else; `Missing` where they are not, or no member. `Conflict` as above.
+    fn change_role(
+        &self,
+        user: UserId,
+        from: Role,
+        to: Role,
+        author: Author,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<()>>;
+    /// Lets somebody go: tokens that they made are revoked, invitations of theirs and their sessions in this account
+    /// end. `Conflict` where they
     /// are the last owner.
     fn remove_member(&self, user: UserId, author: Author, at: Timestamp) -> BoxFuture<'_, Result<()>>;
     /// Its tokens, newest first, the revoked ones included.

@@ -5,13 +5,17 @@ use std::net::IpAddr;
 use quaywatch_core::{AccountId, Timestamp, TokenId, UserId};
 
 use crate::records::{
-    AccountRecord, Author, ExternalIdentity, InvitationRecord, Membership, NewInvitation, NewPasskey,
-    NewSession, NewUser, PasskeyRecord, SecretHash, SessionRecord, TokenRecord, UserRecord,
+    Accepting, AccountRecord, Author, ExternalIdentity, InvitationRecord, Membership, NewInvitation,
+    NewPasskey, NewSession, NewUser, PasskeyRecord, Reset, ResetRecord, SecretHash, SessionRecord,
+    TokenRecord, UserRecord,
 };
 use crate::{BoxFuture, Result};
 
 /// People, who belong to the server, and what they and programs are recognised by. Hashes come ready made; nothing
 /// here is a secret that opens a door by itself.
+///
+/// What changes how somebody signs in names the session that `asks`, where one does: the call is `Missing` where that
+/// has ended meanwhile.
 pub trait PeopleStore: Send + Sync {
     /// Adds somebody; `Taken` where the address of mail is somebody's.
     fn create_user(&self, new: NewUser, author: Author, at: Timestamp) -> BoxFuture<'_, Result<UserRecord>>;
@@ -31,14 +35,23 @@ pub trait PeopleStore: Send + Sync {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>>;
-    /// Changes a password, or takes it away.
+    /// Changes a password, or takes it away, and ends all sessions but the one that asks.
     fn set_password(
         &self,
         id: UserId,
         hash: Option<String>,
+        asks: Option<SecretHash>,
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>>;
+    /// Gives somebody a new password, and ends all sessions and whatever else shall end.
+    fn reset(
+        &self,
+        id: UserId,
+        reset: Reset,
+        author: Author,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<ResetRecord>>;
     /// The same password under newer costs: no row in the audit log, and nothing where the hash is not `known` any more.
     fn rehash_password(&self, id: UserId, known: String, hash: String) -> BoxFuture<'_, Result<()>>;
     /// Keeps somebody from signing in (and ends their sessions), or lets them again.
@@ -49,11 +62,13 @@ pub trait PeopleStore: Send + Sync {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>>;
-    /// Turns the second factor on with a sealed secret and these recovery codes, or off, which clears the codes.
+    /// Turns the second factor on with a sealed secret and these recovery codes, which ends all sessions but the one that
+    /// asks; or off, which clears the codes.
     fn set_totp(
         &self,
         id: UserId,
         factor: Option<(Vec<u8>, Vec<SecretHash>)>,
+        asks: Option<SecretHash>,
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>>;
@@ -81,6 +96,7 @@ pub trait PeopleStore: Send + Sync {
         &self,
         user: UserId,
         new: NewPasskey,
+        asks: Option<SecretHash>,
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<PasskeyRecord>>;
@@ -113,6 +129,15 @@ pub trait PeopleStore: Send + Sync {
     fn link_identity(
         &self,
         identity: ExternalIdentity,
+        asks: Option<SecretHash>,
+        author: Author,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<()>>;
+    /// As [`PeopleStore::link_identity`], of somebody who is known by their address alone: `Conflict` where they have
+    /// another way in, or may not sign in.
+    fn claim_identity(
+        &self,
+        identity: ExternalIdentity,
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>>;
@@ -128,7 +153,7 @@ pub trait PeopleStore: Send + Sync {
     /// The accounts that somebody is a member of, by number.
     fn memberships(&self, user: UserId) -> BoxFuture<'_, Result<Vec<Membership>>>;
 
-    /// Keeps a session, which is a sign-in for the audit log.
+    /// Keeps a session, which is a sign-in for the audit log; `Conflict` where what was proved no longer holds.
     fn create_session(&self, new: NewSession, author: Author) -> BoxFuture<'_, Result<SessionRecord>>;
     /// By its hash; whether it has ended is for the caller to say.
     fn session(&self, hash: SecretHash) -> BoxFuture<'_, Result<Option<SessionRecord>>>;
@@ -190,14 +215,17 @@ pub trait PeopleStore: Send + Sync {
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>>;
-    /// By its hash, also when it is used or expired.
+    /// By its hash, also when it is used or expired; not when whoever made it could not make it any more.
     fn invitation(&self, hash: SecretHash) -> BoxFuture<'_, Result<Option<InvitationRecord>>>;
     /// Uses an invitation for somebody who is there already: they become a member of its account, or of a new one
-    /// called `own_account`. `Missing` where it is used or expired, `Taken` where an account is called so already.
+    /// called `own_account`. `Missing` where it is used or expired, `Taken` where an account is called so already,
+    /// `Conflict` where what they proved no longer holds, or they choose a password although they have a way in or are
+    /// a member of any account.
     fn accept_invitation(
         &self,
         hash: SecretHash,
         user: UserId,
+        accepting: Accepting,
         own_account: Option<String>,
         author: Author,
         at: Timestamp,

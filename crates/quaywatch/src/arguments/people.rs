@@ -66,6 +66,10 @@ pub(crate) struct UserAdd {
     #[arg(long)]
     pub(crate) invite: bool,
 
+    /// They are here already, in another account, and you know that it is them: no password is read
+    #[arg(long, conflicts_with_all = ["invite", "name"])]
+    pub(crate) existing: bool,
+
     #[command(flatten)]
     pub(crate) inside: Inside,
 }
@@ -85,6 +89,10 @@ pub(crate) struct UserResetPassword {
     /// Turn the second factor off as well, for those who lost it
     #[arg(long)]
     pub(crate) second_factor: bool,
+
+    /// Leave their passkeys, links to providers, tokens and invitations as they are: without it they end
+    #[arg(long)]
+    pub(crate) only_password: bool,
 
     #[command(flatten)]
     pub(crate) data: Data,

@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use comfy_table::Cell;
-use quaywatch_app::identity::host::{AddedUser, UserView};
+use quaywatch_app::identity::host::{AddedUser, UserView, Whom};
 use quaywatch_app::identity::invitations::{self, Into, NewInvitation};
 use quaywatch_core::Secret;
 
@@ -38,12 +38,17 @@ async fn add(host: &Host, arguments: &UserAdd) -> Result<(), String> {
         return Ok(());
     }
     let known = host.identity.find_user(&caller, &arguments.email).await.map_err(host::told)?;
-    let password = if known.is_some() { None } else { Some(new_password()?) };
+    let whom = match (known, arguments.existing) {
+        (_, true) => Whom::Existing,
+        // It is refused, and nobody shall type a password for that.
+        (Some(_), false) => Whom::New(None),
+        (None, false) => Whom::New(Some(new_password()?)),
+    };
     let added = AddedUser {
         email: arguments.email.clone(),
         name: arguments.name.clone(),
         role: arguments.role,
-        password,
+        whom,
     };
     let member = host.identity.add_user(&caller, added).await.map_err(host::told)?;
     terminal::say(&format!("{} ({}) is {} now.\n", member.email, member.id, member.role));
@@ -92,10 +97,23 @@ async fn reset_password(host: &Host, arguments: &UserResetPassword) -> Result<()
         ));
     }
     let password = new_password()?;
-    let done =
-        host.identity.reset_password(&caller, &arguments.email, &password, arguments.second_factor).await;
-    done.map_err(host::told)?;
+    let (factor, only) = (arguments.second_factor, arguments.only_password);
+    let done = host.identity.reset_password(&caller, &arguments.email, &password, factor, only).await;
+    let ended = done.map_err(host::told)?;
     terminal::say("The password is set, and all sessions have ended.\n");
+    let gone: Vec<String> = [
+        ("passkeys", ended.passkeys),
+        ("links to providers", ended.identities),
+        ("tokens", ended.tokens),
+        ("invitations by them", ended.invitations),
+    ]
+    .into_iter()
+    .filter(|(_, count)| *count > 0)
+    .map(|(what, count)| format!("{what}: {count}"))
+    .collect();
+    if !gone.is_empty() {
+        terminal::say(&format!("Ended too: {}.\n", gone.join(", ")));
+    }
     Ok(())
 }
 

@@ -10,13 +10,15 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use openidconnect::core::CoreProviderMetadata;
 use quaywatch_core::{AccountId, BootTime, Secret, UserId};
-use quaywatch_store::records::{ExternalIdentity, NewUser, UserRecord};
+use quaywatch_store::StoreError;
+use quaywatch_store::records::{ExternalIdentity, NewUser, Proved, SecretHash, UserRecord};
 use subtle::ConstantTimeEq as _;
 
+use super::again::unasked;
 use super::ceremonies::Ceremonies;
 use super::profile::Way;
 use super::sign_in::NewSession;
-use super::{Identity, No, Origin, bearer, newcomer, not_recognised, person, refused};
+use super::{Identity, Origin, bearer, newcomer, not_recognised, person};
 use crate::caller::Caller;
 pub use crate::config::sign_in::Provider;
 use crate::operations::OperationError;
@@ -65,8 +67,8 @@ struct Departed {
     provider: String,
     /// Of the cookie that the browser was given.
     binding: [u8; 32],
-    /// Who links themselves; `None`: somebody signs in.
-    link: Option<UserId>,
+    /// Who links themselves, and by which session; `None`: somebody signs in.
+    link: Option<(UserId, Option<SecretHash>)>,
     away: Away,
 }
 
@@ -80,10 +82,10 @@ impl Identity {
         self.settings().providers.iter().map(|provider| provider.name.clone()).collect()
     }
 
-    /// Sends somebody to a provider: to sign in, or, of a caller, to link themselves.
+    /// Sends somebody to a provider: to sign in, or, of a caller who signed in just now, to link themselves.
     ///
     /// # Errors
-    /// [`OperationError::NotFound`], [`OperationError::Throttled`]; [`OperationError::Unavailable`] where the provider
+    /// [`OperationError::Conflict`] for one who did not; [`OperationError::NotFound`], [`OperationError::Throttled`]; [`OperationError::Unavailable`] where the provider
     /// does not answer or nobody said how the server is reached.
     pub async fn depart(
         &self,
@@ -92,7 +94,14 @@ impl Identity {
         origin: &Origin,
     ) -> Result<Departure, OperationError> {
         self.0.throttle.address(origin.address)?;
-        let link = link.map(person).transpose()?;
+        let link = match link {
+            Some(caller) => {
+                let user = person(caller)?;
+                self.require_recent(caller)?;
+                Some((user, caller.session.map(|session| session.hash)))
+            }
+            None => None,
+        };
         let provider = self.provider(provider)?;
         let path = format!("/api/v1/session/providers/{}/callback", provider.name);
         let redirect = self.link(&path).ok_or_else(|| {
@@ -134,13 +143,19 @@ impl Identity {
         let claims =
             self.flow(&provider)?.arrive(departed.away, &back.code).await.map_err(|error| untold(&error))?;
         match departed.link {
-            Some(user) => {
-                self.remember(&provider, &claims, user, origin).await?;
-                Ok(Arrival::Linked)
+            Some((user, asks)) => {
+                let identity = self.identity(&provider, &claims, user);
+                let author = newcomer(Some(user), origin);
+                match self.people().link_identity(identity, asks, author, self.now()).await {
+                    Ok(()) => Ok(Arrival::Linked),
+                    Err(StoreError::Taken(_)) => Err(linked_elsewhere(&provider)),
+                    Err(error) => Err(unasked(error)),
+                }
             }
             None => {
                 let user = self.known_or_new(&provider, &claims, origin).await?;
-                self.begin_session(user, None, origin).await.map(Arrival::SignedIn)
+                let proved = Proved::Provider { issuer: provider.issuer, subject: claims.subject };
+                self.begin_session(user, proved, None, origin).await.map(Arrival::SignedIn)
             }
         }
     }
@@ -165,8 +180,11 @@ impl Identity {
         Ok(self.people().unlink_identity(user.id, issuer.to_owned(), caller.author(), self.now()).await?)
     }
 
-    /// Whom a provider means: somebody who was linked, somebody with that verified address, or, where the file says so,
-    /// somebody new.
+    /// Whom a provider means: somebody who was linked, somebody with that verified address whom nothing else lets in, or,
+    /// where the file says so, somebody new.
+    ///
+    /// The provider vouches for the address, and nobody here does: whoever holds an invitation to it can choose a password
+    /// for it. So an address alone never leads to somebody who has another way in, which may be another's.
     async fn known_or_new(
         &self,
         provider: &Provider,
@@ -181,24 +199,19 @@ impl Identity {
         let email = claims.verified_email.as_deref().filter(|email| welcomes(provider, email));
         let email = email.ok_or_else(|| unwelcome(provider))?;
         let user = match people.user_by_email(email).await? {
-            Some(user) => self.linkable(provider, user)?,
+            Some(user) if user.disabled_at.is_some() => return Err(unwelcome(provider)),
+            Some(user) => user,
             None => self.join(provider, claims, email, origin).await?,
         };
-        self.remember(provider, claims, user.id, origin).await?;
-        Ok(user.id)
-    }
-
-    /// Whether an address alone may open the door to somebody who is here: not past a second factor, which the provider
-    /// knows nothing of.
-    fn linkable(&self, provider: &Provider, user: UserRecord) -> Result<UserRecord, OperationError> {
-        if user.disabled_at.is_some() {
-            return Err(unwelcome(provider));
+        let identity = self.identity(provider, claims, user.id);
+        let claimed =
+            self.people().claim_identity(identity, newcomer(Some(user.id), origin), self.now()).await;
+        match claimed {
+            Ok(()) => Ok(user.id),
+            Err(StoreError::Conflict(_)) => Err(not_recognised("link_first", LINK_FIRST)),
+            Err(StoreError::Taken(_)) => Err(linked_elsewhere(provider)),
+            Err(error) => Err(error.into()),
         }
-        if user.totp_secret.is_some() {
-            let message = "sign in with your password once, and link the provider in your profile".to_owned();
-            return Err(not_recognised("link_first", message));
-        }
-        Ok(user)
     }
 
     async fn join(
@@ -219,30 +232,13 @@ impl Identity {
         Ok(user)
     }
 
-    async fn remember(
-        &self,
-        provider: &Provider,
-        claims: &Claims,
-        user: UserId,
-        origin: &Origin,
-    ) -> Result<(), OperationError> {
-        let now = self.now();
-        let identity = ExternalIdentity {
+    fn identity(&self, provider: &Provider, claims: &Claims, user: UserId) -> ExternalIdentity {
+        ExternalIdentity {
             issuer: provider.issuer.clone(),
             subject: claims.subject.clone(),
             user,
-            linked_at: now,
-        };
-        let linked = self.people().link_identity(identity, newcomer(Some(user), origin), now).await;
-        linked.map_err(|error| {
-            refused(error, |no| match no {
-                No::Taken => Some(OperationError::Conflict {
-                    code: "linked_elsewhere",
-                    message: format!("somebody else here is linked to that account at {}", provider.name),
-                }),
-                No::Missing | No::Conflict => None,
-            })
-        })
+            linked_at: self.now(),
+        }
     }
 
     fn provider(&self, name: &str) -> Result<Provider, OperationError> {
@@ -269,6 +265,17 @@ impl Identity {
         let metadata = Arc::new(self.flow(provider)?.discover().await.map_err(|error| untold(&error))?);
         known().insert(provider.issuer.clone(), (now, Arc::clone(&metadata)));
         Ok(metadata)
+    }
+}
+
+/// To somebody whom the provider knows by an address that belongs to a person with another way in.
+const LINK_FIRST: &str = "somebody with your address signs in here in another way: if that is you, sign in so once, and \
+    link the provider in your profile; if not, ask whoever runs this server to reset that person";
+
+fn linked_elsewhere(provider: &Provider) -> OperationError {
+    OperationError::Conflict {
+        code: "linked_elsewhere",
+        message: format!("somebody else here is linked to that account at {}", provider.name),
     }
 }
 

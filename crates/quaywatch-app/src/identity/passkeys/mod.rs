@@ -4,14 +4,16 @@
 mod ceremony;
 
 use quaywatch_core::{Timestamp, UserId};
-use quaywatch_store::records::{NewPasskey, PasskeyRecord};
+use quaywatch_store::StoreError;
+use quaywatch_store::records::{NewPasskey, PasskeyRecord, Proved};
 use serde_json::Value;
 use webauthn_rs::prelude::{DiscoverableAuthentication, PasskeyRegistration};
 
+use super::again::unasked;
 use super::ceremonies::Ceremonies;
 use super::profile::Way;
 use super::sign_in::NewSession;
-use super::{Identity, No, Origin, bearer, check_name, not_recognised, person, refused};
+use super::{Identity, Origin, bearer, check_name, not_recognised, person};
 use crate::caller::Caller;
 use crate::operations::OperationError;
 use crate::operations::refuse::{invalid, not_found};
@@ -59,12 +61,13 @@ impl Identity {
         Ok(self.people().passkeys(user).await?.iter().map(shown).collect())
     }
 
-    /// Begins to add one.
+    /// Begins to add one, of somebody who signed in just now.
     ///
     /// # Errors
-    /// [`OperationError::Conflict`] where nobody said how the server is reached.
+    /// [`OperationError::Conflict`] where they did not, or where nobody said how the server is reached.
     pub async fn begin_passkey(&self, caller: &Caller) -> Result<Challenge, OperationError> {
         let user = self.themselves(caller).await?;
+        self.require_recent(caller)?;
         let server = self.server()?;
         let known = self.people().passkeys(user.id).await?;
         if known.len() >= MOST {
@@ -107,16 +110,15 @@ impl Identity {
             name,
             counter: registered.counter,
         };
-        let added = self.people().add_passkey(user, new, caller.author(), self.now()).await;
-        added.map(|passkey| shown(&passkey)).map_err(|error| {
-            refused(error, |no| match no {
-                No::Taken => Some(OperationError::Conflict {
-                    code: "passkey_known",
-                    message: "this passkey is known already".to_owned(),
-                }),
-                No::Missing | No::Conflict => None,
-            })
-        })
+        let asks = caller.session.map(|session| session.hash);
+        match self.people().add_passkey(user, new, asks, caller.author(), self.now()).await {
+            Ok(passkey) => Ok(shown(&passkey)),
+            Err(StoreError::Taken(_)) => Err(OperationError::Conflict {
+                code: "passkey_known",
+                message: "this passkey is known already".to_owned(),
+            }),
+            Err(error) => Err(unasked(error)),
+        }
     }
 
     /// Forgets one.
@@ -181,7 +183,7 @@ impl Identity {
         if !people.touch_passkey(kept.id, credential, proved.counter, self.now()).await? {
             return Err(refused("its counter did not go on: there may be a copy of it".to_owned()));
         }
-        self.begin_session(user.id, None, origin).await
+        self.begin_session(user.id, Proved::Passkey(kept.id), None, origin).await
     }
 
     fn server(&self) -> Result<Server, OperationError> {

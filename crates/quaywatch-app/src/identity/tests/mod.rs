@@ -1,5 +1,6 @@
 //! Identity over a real store: what people and programs do, one after the other, under a clock of the test's own.
 
+mod intruders;
 mod people;
 mod proofs;
 mod sessions;
@@ -11,12 +12,12 @@ use std::time::Duration;
 
 use quaywatch_core::access::Role;
 use quaywatch_core::egress::Accounts;
-use quaywatch_core::{AccountId, Clock, Secret};
+use quaywatch_core::{AccountId, Clock, Secret, UserId};
 use quaywatch_store::{Sealer, SqliteStore, Store};
 use quaywatch_testkit::clock::ManualClock;
 
 use super::first_start::FirstOwner;
-use super::host::AddedUser;
+use super::host::{AddedUser, Whom};
 use super::sign_in::{Credentials, NewSession, SignIn};
 use super::{Identity, Origin, Settings};
 use crate::caller::Caller;
@@ -64,8 +65,15 @@ impl Kit {
 
     /// Adds somebody to the first account.
     async fn person(&self, email: &str, role: Role) {
-        let added = AddedUser { email: email.to_owned(), name: None, role, password: Some(secret(PASSWORD)) };
+        let added =
+            AddedUser { email: email.to_owned(), name: None, role, whom: Whom::New(Some(secret(PASSWORD))) };
         self.identity.add_user(&self.host(), added).await.expect("added");
+    }
+
+    /// Somebody of the first account whom nothing lets in yet.
+    async fn without_password(&self, email: &str, role: Role) -> UserId {
+        let added = AddedUser { email: email.to_owned(), name: None, role, whom: Whom::New(None) };
+        self.identity.add_user(&self.host(), added).await.expect("added").id
     }
 
     async fn sign_in(&self, email: &str) -> NewSession {

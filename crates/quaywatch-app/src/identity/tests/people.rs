@@ -2,25 +2,25 @@
 
 use quaywatch_core::UserId;
 use quaywatch_core::access::{Access, Scope};
-use quaywatch_store::records::ExternalIdentity;
+use quaywatch_store::records::{ExternalIdentity, Proved};
 
 use super::super::invitations::{Acceptance, Into, NewInvitation, Proof};
 use super::super::tokens::NewToken;
 use super::*;
 use crate::caller::Actor;
 
-fn id(caller: &Caller) -> UserId {
+pub(super) fn id(caller: &Caller) -> UserId {
     match caller.actor {
         Actor::User(id) => id,
         Actor::Token(_) | Actor::Host(_) => panic!("a person"),
     }
 }
 
-fn invitation(email: &str, into: Into) -> NewInvitation {
+pub(super) fn invitation(email: &str, into: Into) -> NewInvitation {
     NewInvitation { email: email.to_owned(), into }
 }
 
-fn yes(secret_text: &str, password: &str) -> Acceptance {
+pub(super) fn yes(secret_text: &str, password: &str) -> Acceptance {
     Acceptance {
         secret: secret_text.to_owned(),
         name: Some("Lee".to_owned()),
@@ -151,25 +151,21 @@ async fn whoever_is_known_accepts_with_their_own_password() {
     assert_eq!(code(switched), "not_found");
 }
 
-/// Somebody without a password: made by the host, or by a provider.
-async fn without_password(kit: &Kit, email: &str) -> UserId {
-    let added = AddedUser { email: email.to_owned(), name: None, role: Role::Viewer, password: None };
-    kit.identity.add_user(&kit.host(), added).await.expect("added").id
-}
-
 #[tokio::test]
 async fn whoever_has_no_password_accepts_while_they_are_signed_in() {
     let kit = Kit::multi();
     let other = kit.store.system().create_account("harbour".to_owned(), kit.clock.now()).await.expect("made");
-    let lee = without_password(&kit, "lee@example.com").await;
+    let lee = kit.without_password("lee@example.com", Role::Viewer).await;
     let identity = ExternalIdentity {
         issuer: "https://id".into(),
         subject: "lee".into(),
         user: lee,
         linked_at: kit.clock.now(),
     };
-    kit.store.people().link_identity(identity, "cli:0".into(), kit.clock.now()).await.expect("linked");
-    let session = kit.identity.begin_session(lee, None, &origin()).await.expect("as the provider says");
+    kit.store.people().link_identity(identity, None, "cli:0".into(), kit.clock.now()).await.expect("linked");
+    let proved = Proved::Provider { issuer: "https://id".into(), subject: "lee".into() };
+    let session =
+        kit.identity.begin_session(lee, proved, None, &origin()).await.expect("as the provider says");
     let lee = kit.as_caller(&session).await;
     let new = invitation("lee@example.com", Into::Account(Role::Editor));
     let created = kit.identity.invite(&Caller::host(0, other.id), new).await.expect("invited");
@@ -197,7 +193,7 @@ async fn whoever_has_no_way_in_gets_one_by_the_link_but_never_into_another_accou
     let kit = Kit::multi();
     let owner = kit.caller("kim@example.com", Role::Owner).await;
     let other = kit.store.system().create_account("harbour".to_owned(), kit.clock.now()).await.expect("made");
-    let lee = without_password(&kit, "lee@example.com").await;
+    let lee = kit.without_password("lee@example.com", Role::Viewer).await;
     let new = || invitation("lee@example.com", Into::Account(Role::Editor));
     let foreign = kit.identity.invite(&Caller::host(0, other.id), new()).await.expect("invited");
     let foreign = foreign.secret.reveal();

@@ -1,5 +1,6 @@
 //! How people come in: the set-up of a new server, and invitations. What opens a door is used up in the transaction
-//! that lets somebody in.
+//! that lets somebody in. An invitation is worth no more than whoever made it: it is not there any more once they
+//! could not make it.
 
 use quaywatch_core::access::Role;
 use quaywatch_core::{AccountId, Timestamp, UserId};
@@ -9,11 +10,26 @@ use serde_json::json;
 use super::super::audit::{self, Entry};
 use super::super::query::{exists, one, rows, run, run_on};
 use super::super::{convert, error::engine, system};
-use super::{By, members, users};
-use crate::records::{AccountRecord, InvitationRecord, NewInvitation, NewUser, SecretHash, UserRecord};
+use super::{By, factors, members, sessions, users};
+use crate::records::{
+    Accepting, AccountRecord, InvitationRecord, NewInvitation, NewUser, SecretHash, UserRecord,
+};
 use crate::{Result, StoreError};
 
 const INVITATION: &str = "id, account_id, email, role, invited_by, created_at, expires_at, used_at";
+
+/// Whoever made it could make it still. Of a token: its maker, and it was not revoked; that its time is over takes back
+/// nothing. Those of the first account's owners lead into accounts of one's own. The host could always.
+const GIVEN: &str = "(invited_by LIKE 'cli:%'
+    OR EXISTS (SELECT 1 FROM token WHERE 'token:tok' || token.id = invited_by AND revoked_at IS NULL AND user_id IS NULL)
+    OR EXISTS (
+        SELECT 1 FROM member JOIN user ON user.id = member.user_id
+        WHERE member.account_id = coalesce(invitation.account_id, 1) AND disabled_at IS NULL
+        AND (member.role = 'owner'
+             OR member.role = 'admin' AND invitation.role != 'owner' AND invitation.account_id IS NOT NULL)
+        AND (invited_by = 'user:u' || member.user_id
+             OR EXISTS (SELECT 1 FROM token WHERE 'token:tok' || token.id = invited_by AND revoked_at IS NULL
+                        AND token.user_id = member.user_id))))";
 
 fn record(row: &Row<'_>) -> rusqlite::Result<InvitationRecord> {
     Ok(InvitationRecord {
@@ -107,7 +123,8 @@ fn invite(
 
 pub(super) fn own_account_invitations(connection: &Connection) -> Result<Vec<InvitationRecord>> {
     let sql = format!(
-        "SELECT {INVITATION} FROM invitation WHERE account_id IS NULL AND used_at IS NULL ORDER BY id DESC"
+        "SELECT {INVITATION} FROM invitation WHERE account_id IS NULL AND used_at IS NULL AND {GIVEN}
+         ORDER BY id DESC"
     );
     rows(connection, &sql, [], record)
 }
@@ -118,7 +135,8 @@ pub(in super::super) fn invitations(
     account: AccountId,
 ) -> Result<Vec<InvitationRecord>> {
     let sql = format!(
-        "SELECT {INVITATION} FROM invitation WHERE account_id = ?1 AND used_at IS NULL ORDER BY id DESC"
+        "SELECT {INVITATION} FROM invitation WHERE account_id = ?1 AND used_at IS NULL AND {GIVEN}
+         ORDER BY id DESC"
     );
     rows(connection, &sql, [account.0], record)
 }
@@ -155,18 +173,57 @@ fn revoke(
 }
 
 pub(super) fn invitation(connection: &Connection, hash: SecretHash) -> Result<Option<InvitationRecord>> {
-    one(connection, &format!("SELECT {INVITATION} FROM invitation WHERE hash = ?1"), [hash.0], record)
+    let sql = format!("SELECT {INVITATION} FROM invitation WHERE hash = ?1 AND {GIVEN}");
+    one(connection, &sql, [hash.0], record)
+}
+
+/// Those that somebody made, into an account or anywhere, are taken back; how many.
+pub(super) fn revoke_of_user(
+    tx: &Transaction<'_>,
+    account: Option<AccountId>,
+    user: UserId,
+    by: By<'_>,
+) -> Result<u64> {
+    // Into accounts of their own the first account invites.
+    let sql = format!(
+        "SELECT {INVITATION} FROM invitation WHERE used_at IS NULL
+         AND (?1 IS NULL OR coalesce(account_id, 1) = ?1)
+         AND (invited_by = 'user:u' || ?2
+              OR invited_by IN (SELECT 'token:tok' || id FROM token WHERE user_id = ?2))"
+    );
+    let theirs = rows(tx, &sql, params![account.map(|account| account.0), user.0], record)?;
+    for invitation in &theirs {
+        let account = invitation.account.unwrap_or(AccountId::DEFAULT);
+        revoke(tx, account, invitation.account, invitation.id, by)?;
+    }
+    Ok(theirs.len() as u64)
 }
 
 pub(super) fn accept_invitation(
     tx: &Transaction<'_>,
     hash: SecretHash,
     user: UserId,
+    accepting: &Accepting,
     own_account: Option<&str>,
     by: By<'_>,
 ) -> Result<AccountRecord> {
     let invitation = use_up(tx, hash, by.0)?;
-    join(tx, &invitation, user, own_account, by)
+    match accepting {
+        Accepting::Proved(proved) => {
+            sessions::expect_proved(tx, user, proved)?;
+            join(tx, &invitation, user, own_account, by)
+        }
+        Accepting::Chose(hash) => {
+            // Whoever made the link may hold it: it opens nothing that was there before.
+            let belongs = exists(tx, "SELECT 1 FROM member WHERE user_id = ?1", [user.0])?;
+            if belongs || factors::has_way_in(tx, user)? {
+                return Err(StoreError::Conflict(format!("user {user} proves who they are in another way")));
+            }
+            let account = join(tx, &invitation, user, own_account, by)?;
+            users::set_password(tx, user, Some(hash), None, by)?;
+            Ok(account)
+        }
+    }
 }
 
 pub(super) fn join_by_invitation(
@@ -185,7 +242,7 @@ pub(super) fn join_by_invitation(
 
 fn use_up(tx: &Transaction<'_>, hash: SecretHash, at: Timestamp) -> Result<InvitationRecord> {
     let sql = format!(
-        "UPDATE invitation SET used_at = ?2 WHERE hash = ?1 AND used_at IS NULL AND expires_at > ?2
+        "UPDATE invitation SET used_at = ?2 WHERE hash = ?1 AND used_at IS NULL AND expires_at > ?2 AND {GIVEN}
          RETURNING {INVITATION}"
     );
     one(tx, &sql, params![hash.0, at.0], record)?

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use super::super::query::{exists, one, rows, run, run_on};
 use super::super::{audit, convert, error::engine};
-use super::By;
+use super::{By, sessions, tokens};
 use crate::records::{ExternalIdentity, NewPasskey, PasskeyRecord, SecretHash};
 use crate::{Result, StoreError};
 
@@ -28,12 +28,18 @@ pub(super) fn set_totp(
     tx: &Transaction<'_>,
     id: UserId,
     factor: Option<&(Vec<u8>, Vec<SecretHash>)>,
+    asks: Option<SecretHash>,
     by: By<'_>,
 ) -> Result<()> {
+    sessions::expect_alive(tx, id, asks)?;
     // The steps of another secret are others': the last one used must not keep the new secret's codes out.
     let sql = "UPDATE user SET totp_secret = ?2, totp_last_step = 0 WHERE id = ?1";
     run_on(tx, format_args!("user {id}"), sql, params![id.0, factor.map(|(secret, _)| secret)])?;
     put_recovery_codes(tx, id, factor.map_or(&[], |(_, codes)| codes))?;
+    if factor.is_some() {
+        // They came in without it.
+        sessions::end_sessions(tx, id, asks)?;
+    }
     let action = if factor.is_some() { "user.second_factor_on" } else { "user.second_factor_off" };
     audit::write_of_user(tx, by, id, action, "")
 }
@@ -93,8 +99,10 @@ pub(super) fn add_passkey(
     tx: &Transaction<'_>,
     user: UserId,
     new: &NewPasskey,
+    asks: Option<SecretHash>,
     by: By<'_>,
 ) -> Result<PasskeyRecord> {
+    sessions::expect_alive(tx, user, asks)?;
     if passkey(tx, &new.credential_id)?.is_some() {
         return Err(StoreError::Taken("this passkey is kept already".to_owned()));
     }
@@ -154,7 +162,47 @@ pub(super) fn external_identities(connection: &Connection, user: UserId) -> Resu
     rows(connection, sql, [user.0], identity)
 }
 
-pub(super) fn link_identity(tx: &Transaction<'_>, new: &ExternalIdentity, by: By<'_>) -> Result<()> {
+/// Whether anything opens a door for somebody, or nothing shall.
+pub(super) fn has_way_in(tx: &Transaction<'_>, user: UserId) -> Result<bool> {
+    let sql = "SELECT 1 FROM user WHERE id = ?1 AND (
+                   password_hash IS NOT NULL OR totp_secret IS NOT NULL OR disabled_at IS NOT NULL
+                   OR EXISTS (SELECT 1 FROM passkey WHERE user_id = ?1)
+                   OR EXISTS (SELECT 1 FROM external_identity WHERE user_id = ?1))";
+    exists(tx, sql, [user.0])
+}
+
+/// Passkeys and links of somebody are forgotten; how many of each.
+pub(super) fn forget(tx: &Transaction<'_>, user: UserId, by: By<'_>) -> Result<(u64, u64)> {
+    let names = rows(tx, "SELECT id FROM passkey WHERE user_id = ?1", [user.0], |row| row.get(0))?;
+    for id in &names {
+        remove_passkey(tx, user, *id, by)?;
+    }
+    let linked = external_identities(tx, user)?;
+    for identity in &linked {
+        let sql = "DELETE FROM external_identity WHERE issuer = ?1 AND subject = ?2";
+        run(tx, sql, [&identity.issuer, &identity.subject])?;
+        audit::write_of_user(tx, by, user, "user.identity_unlinked", &identity.issuer)?;
+    }
+    Ok((names.len() as u64, linked.len() as u64))
+}
+
+pub(super) fn claim_identity(tx: &Transaction<'_>, new: &ExternalIdentity, by: By<'_>) -> Result<()> {
+    if has_way_in(tx, new.user)? {
+        return Err(StoreError::Conflict(format!("user {} signs in another way", new.user)));
+    }
+    // What is left of ways in that were taken away goes with them.
+    sessions::end_sessions(tx, new.user, None)?;
+    tokens::revoke_of_user(tx, None, new.user, by)?;
+    link_identity(tx, new, None, by)
+}
+
+pub(super) fn link_identity(
+    tx: &Transaction<'_>,
+    new: &ExternalIdentity,
+    asks: Option<SecretHash>,
+    by: By<'_>,
+) -> Result<()> {
+    sessions::expect_alive(tx, new.user, asks)?;
     match external_identity(tx, &new.issuer, &new.subject)? {
         Some(known) if known.user == new.user => return Ok(()),
         Some(_) => return Err(StoreError::Taken("this sign-in belongs to somebody else".to_owned())),

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::super::audit::{self, Entry};
 use super::super::convert;
 use super::super::query::{exists, one, rows, run};
-use super::{By, tokens, users};
+use super::{By, doors, tokens, users};
 use crate::records::{AccountRecord, MemberRecord, Membership};
 use crate::{Result, StoreError};
 
@@ -72,6 +72,21 @@ pub(in super::super) fn set_role(
     audit::write(tx, by, account, entry)
 }
 
+/// Of a member who is what the caller saw, in the transaction that looks: who was let go meanwhile does not come back,
+/// and who was made more is not made less by somebody who may not.
+pub(in super::super) fn change_role(
+    tx: &Transaction<'_>,
+    account: AccountId,
+    user: UserId,
+    (from, to): (Role, Role),
+    by: By<'_>,
+) -> Result<()> {
+    if role_of(tx, account, user)? != Some(from) {
+        return Err(StoreError::Missing(format!("member {user} who is {}", from.word())));
+    }
+    set_role(tx, account, (user, to), by)
+}
+
 pub(in super::super) fn remove_member(
     tx: &Transaction<'_>,
     account: AccountId,
@@ -84,7 +99,8 @@ pub(in super::super) fn remove_member(
     }
     run(tx, "DELETE FROM member WHERE account_id = ?1 AND user_id = ?2", [account.0, user.0])?;
     run(tx, "DELETE FROM session WHERE account_id = ?1 AND user_id = ?2", [account.0, user.0])?;
-    tokens::revoke_of_user(tx, account, user, by)?;
+    tokens::revoke_of_user(tx, Some(account), user, by)?;
+    doors::revoke_of_user(tx, Some(account), user, by)?;
     let before = json!({"role": role.word()}).to_string();
     let entry = Entry { before: Some(&before), ..Entry::of("member.removed", "user", user.0) };
     audit::write(tx, by, account, entry)

@@ -15,8 +15,9 @@ use quaywatch_core::{AccountId, Timestamp, TokenId, UserId};
 use super::Inner;
 use super::readers::Limit;
 use crate::records::{
-    AccountRecord, Author, ExternalIdentity, InvitationRecord, Membership, NewInvitation, NewPasskey,
-    NewSession, NewUser, PasskeyRecord, SecretHash, SessionRecord, TokenRecord, UserRecord,
+    Accepting, AccountRecord, Author, ExternalIdentity, InvitationRecord, Membership, NewInvitation,
+    NewPasskey, NewSession, NewUser, PasskeyRecord, Reset, ResetRecord, SecretHash, SessionRecord,
+    TokenRecord, UserRecord,
 };
 use crate::{BoxFuture, PeopleStore, Result};
 
@@ -68,10 +69,21 @@ impl PeopleStore for Handle {
         &self,
         id: UserId,
         hash: Option<String>,
+        asks: Option<SecretHash>,
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        self.0.write(move |tx| users::set_password(tx, id, hash.as_deref(), (at, &author)))
+        self.0.write(move |tx| users::set_password(tx, id, hash.as_deref(), asks, (at, &author)))
+    }
+
+    fn reset(
+        &self,
+        id: UserId,
+        reset: Reset,
+        author: Author,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<ResetRecord>> {
+        self.0.write(move |tx| users::reset(tx, id, &reset, (at, &author)))
     }
 
     fn rehash_password(&self, id: UserId, known: String, hash: String) -> BoxFuture<'_, Result<()>> {
@@ -92,10 +104,11 @@ impl PeopleStore for Handle {
         &self,
         id: UserId,
         factor: Option<(Vec<u8>, Vec<SecretHash>)>,
+        asks: Option<SecretHash>,
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        self.0.write(move |tx| factors::set_totp(tx, id, factor.as_ref(), (at, &author)))
+        self.0.write(move |tx| factors::set_totp(tx, id, factor.as_ref(), asks, (at, &author)))
     }
 
     fn advance_totp(&self, id: UserId, step: i64) -> BoxFuture<'_, Result<bool>> {
@@ -132,10 +145,11 @@ impl PeopleStore for Handle {
         &self,
         user: UserId,
         new: NewPasskey,
+        asks: Option<SecretHash>,
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<PasskeyRecord>> {
-        self.0.write(move |tx| factors::add_passkey(tx, user, &new, (at, &author)))
+        self.0.write(move |tx| factors::add_passkey(tx, user, &new, asks, (at, &author)))
     }
 
     fn touch_passkey(
@@ -177,10 +191,20 @@ impl PeopleStore for Handle {
     fn link_identity(
         &self,
         identity: ExternalIdentity,
+        asks: Option<SecretHash>,
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>> {
-        self.0.write(move |tx| factors::link_identity(tx, &identity, (at, &author)))
+        self.0.write(move |tx| factors::link_identity(tx, &identity, asks, (at, &author)))
+    }
+
+    fn claim_identity(
+        &self,
+        identity: ExternalIdentity,
+        author: Author,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<()>> {
+        self.0.write(move |tx| factors::claim_identity(tx, &identity, (at, &author)))
     }
 
     fn unlink_identity(
@@ -293,12 +317,14 @@ impl PeopleStore for Handle {
         &self,
         hash: SecretHash,
         user: UserId,
+        accepting: Accepting,
         own_account: Option<String>,
         author: Author,
         at: Timestamp,
     ) -> BoxFuture<'_, Result<AccountRecord>> {
-        self.0
-            .write(move |tx| doors::accept_invitation(tx, hash, user, own_account.as_deref(), (at, &author)))
+        self.0.write(move |tx| {
+            doors::accept_invitation(tx, hash, user, &accepting, own_account.as_deref(), (at, &author))
+        })
     }
 
     fn join_by_invitation(

@@ -6,10 +6,10 @@ use quaywatch_core::{AccountId, Timestamp, UserId};
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::super::audit::{self, Entry};
-use super::super::query::{one, rows, run, run_on};
+use super::super::query::{exists, one, rows, run, run_on};
 use super::super::{convert, error::engine};
-use crate::Result;
-use crate::records::{Author, NewSession, SecretHash, SessionRecord};
+use crate::records::{Author, NewSession, Proved, SecretHash, SessionRecord};
+use crate::{Result, StoreError};
 
 const SESSION: &str = "id, hash, user_id, account_id, created_at, last_seen_at, expires_at, address, agent";
 /// Sessions that are over are forgotten by the next ones, so many at a time.
@@ -34,6 +34,7 @@ pub(super) fn create_session(
     new: &NewSession,
     author: &Author,
 ) -> Result<SessionRecord> {
+    expect_proved(tx, new.user, &new.proved)?;
     let sweep = "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE expires_at < ?1 LIMIT ?2)";
     run(tx, sweep, [new.created_at.0, SWEPT])?;
     let sql = format!(
@@ -53,6 +54,46 @@ pub(super) fn create_session(
     let entry = Entry { detail: &new.agent, ..Entry::of("session.created", "user", new.user.0) };
     audit::write(tx, (new.created_at, author), new.account, entry)?;
     Ok(session)
+}
+
+/// Goes on only while what somebody proved themselves with is theirs still.
+pub(super) fn expect_proved(tx: &Transaction<'_>, user: UserId, proved: &Proved) -> Result<()> {
+    let holds = match proved {
+        Proved::Password { hash, totp_secret } => {
+            let sql = "SELECT 1 FROM user WHERE id = ?1 AND disabled_at IS NULL AND password_hash = ?2
+                       AND totp_secret IS ?3";
+            exists(tx, sql, params![user.0, hash, totp_secret])?
+        }
+        Proved::Passkey(id) => {
+            let sql = "SELECT 1 FROM passkey JOIN user ON user.id = user_id
+                       WHERE user_id = ?1 AND disabled_at IS NULL AND passkey.id = ?2";
+            exists(tx, sql, [user.0, *id])?
+        }
+        Proved::Provider { issuer, subject } => {
+            let sql = "SELECT 1 FROM external_identity JOIN user ON user.id = user_id
+                       WHERE user_id = ?1 AND disabled_at IS NULL AND issuer = ?2 AND subject = ?3";
+            exists(tx, sql, params![user.0, issuer, subject])?
+        }
+        Proved::Session(hash) => {
+            let sql = "SELECT 1 FROM session JOIN user ON user.id = user_id
+                       WHERE user_id = ?1 AND disabled_at IS NULL AND hash = ?2";
+            exists(tx, sql, params![user.0, hash.0])?
+        }
+    };
+    if holds {
+        return Ok(());
+    }
+    Err(StoreError::Conflict(format!("how user {user} signs in was changed meanwhile")))
+}
+
+/// Goes on only while the session that asks, if one does, has not ended.
+pub(super) fn expect_alive(tx: &Transaction<'_>, user: UserId, asks: Option<SecretHash>) -> Result<()> {
+    let Some(hash) = asks else { return Ok(()) };
+    let sql = "SELECT 1 FROM session WHERE user_id = ?1 AND hash = ?2";
+    if exists(tx, sql, params![user.0, hash.0])? {
+        return Ok(());
+    }
+    Err(StoreError::Missing(format!("session that asks, of user {user}")))
 }
 
 pub(super) fn session(connection: &Connection, hash: SecretHash) -> Result<Option<SessionRecord>> {

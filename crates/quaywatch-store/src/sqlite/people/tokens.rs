@@ -103,19 +103,21 @@ pub(in super::super) fn revoke_token(
     Ok(TokenRecord { revoked_at: Some(by.0), ..token })
 }
 
-/// Those that somebody made in an account.
+/// Those that somebody made, in an account or in all; how many.
 pub(super) fn revoke_of_user(
     tx: &Transaction<'_>,
-    account: AccountId,
+    account: Option<AccountId>,
     user: UserId,
     by: By<'_>,
-) -> Result<()> {
-    let sql =
-        format!("SELECT {TOKEN} FROM token WHERE account_id = ?1 AND user_id = ?2 AND revoked_at IS NULL");
-    for token in rows(tx, &sql, [account.0, user.0], record)? {
-        revoke(tx, &token, by)?;
+) -> Result<u64> {
+    let sql = format!(
+        "SELECT {TOKEN} FROM token WHERE (?1 IS NULL OR account_id = ?1) AND user_id = ?2 AND revoked_at IS NULL"
+    );
+    let theirs = rows(tx, &sql, params![account.map(|account| account.0), user.0], record)?;
+    for token in &theirs {
+        revoke(tx, token, by)?;
     }
-    Ok(())
+    Ok(theirs.len() as u64)
 }
 
 fn revoke(tx: &Transaction<'_>, token: &TokenRecord, by: By<'_>) -> Result<()> {

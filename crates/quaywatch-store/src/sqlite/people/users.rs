@@ -6,8 +6,8 @@ use rusqlite::{Connection, Row, Transaction, params};
 use super::super::convert;
 use super::super::query::{exists, one, rows, run, run_on};
 use super::super::{audit, error::engine};
-use super::{By, sessions};
-use crate::records::{NewUser, UserRecord};
+use super::{By, doors, factors, sessions, tokens};
+use crate::records::{NewUser, Reset, ResetRecord, SecretHash, UserRecord};
 use crate::{Result, StoreError};
 
 /// The columns that [`record`] reads; a table in front of each, for joins.
@@ -76,10 +76,37 @@ pub(super) fn set_user_name(tx: &Transaction<'_>, id: UserId, name: &str, by: By
     audit::write_of_user(tx, by, id, "user.renamed", name)
 }
 
-pub(super) fn set_password(tx: &Transaction<'_>, id: UserId, hash: Option<&str>, by: By<'_>) -> Result<()> {
+pub(super) fn set_password(
+    tx: &Transaction<'_>,
+    id: UserId,
+    hash: Option<&str>,
+    asks: Option<SecretHash>,
+    by: By<'_>,
+) -> Result<()> {
+    sessions::expect_alive(tx, id, asks)?;
     let sql = "UPDATE user SET password_hash = ?2 WHERE id = ?1";
     run_on(tx, format_args!("user {id}"), sql, params![id.0, hash])?;
+    sessions::end_sessions(tx, id, asks)?;
     audit::write_of_user(tx, by, id, "user.password_changed", "")
+}
+
+pub(super) fn reset(tx: &Transaction<'_>, id: UserId, reset: &Reset, by: By<'_>) -> Result<ResetRecord> {
+    set_password(tx, id, Some(&reset.hash), None, by)?;
+    if reset.second_factor
+        && exists(tx, "SELECT 1 FROM user WHERE id = ?1 AND totp_secret IS NOT NULL", [id.0])?
+    {
+        factors::set_totp(tx, id, None, None, by)?;
+    }
+    if !reset.other_ways {
+        return Ok(ResetRecord::default());
+    }
+    let (passkeys, identities) = factors::forget(tx, id, by)?;
+    Ok(ResetRecord {
+        passkeys,
+        identities,
+        tokens: tokens::revoke_of_user(tx, None, id, by)?,
+        invitations: doors::revoke_of_user(tx, None, id, by)?,
+    })
 }
 
 pub(super) fn rehash_password(tx: &Transaction<'_>, id: UserId, known: &str, hash: &str) -> Result<()> {

@@ -63,13 +63,38 @@ pub struct FieldError {
 }
 
 /// Where a wrong value stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A JSON pointer into the body.
     Pointer(String),
+    /// The same in a text that people wrote, with line and column.
+    Text {
+        /// The pointer.
+        pointer: String,
+        /// From 1.
+        line: u32,
+        /// From 1.
+        column: u32,
+    },
     /// The name of a parameter of path, query or head.
     Parameter(String),
+}
+
+impl Serialize for Place {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap as _;
+        let mut map = serializer.serialize_map(None)?;
+        match self {
+            Self::Pointer(pointer) => map.serialize_entry("pointer", pointer)?,
+            Self::Text { pointer, line, column } => {
+                map.serialize_entry("pointer", pointer)?;
+                map.serialize_entry("line", line)?;
+                map.serialize_entry("column", column)?;
+            }
+            Self::Parameter(name) => map.serialize_entry("parameter", name)?,
+        }
+        map.end()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -269,12 +294,21 @@ pub fn field_errors(problems: &Problems, prefix: &str) -> Vec<FieldError> {
         .into_iter()
         .filter(|problem| problem.level == doc::Level::Error)
         .map(|problem| FieldError {
-            place: Place::Pointer(format!("{prefix}{}", problem.pointer)),
+            place: place(format!("{prefix}{}", problem.pointer), problem.span),
             code: problem.code.to_owned(),
             message: problem.message.clone(),
             suggestion: (!problem.remedy.is_empty()).then(|| problem.remedy.clone()),
         })
         .collect()
+}
+
+/// JSON is read without lines: nobody counts them there.
+fn place(pointer: String, span: doc::Span) -> Place {
+    if span.is_known() {
+        Place::Text { pointer, line: span.line, column: span.column }
+    } else {
+        Place::Pointer(pointer)
+    }
 }
 
 impl fmt::Display for Problem {
@@ -322,6 +356,18 @@ mod tests {
         let expected =
             ["/it/monitors/3/port", "/it/headers/X.Y", "/it/headers/a[0]", "/it/headers/a~1b~0c", "/it"];
         assert_eq!(places, expected.map(|pointer| Place::Pointer(pointer.to_owned())));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_text_has_a_line_and_a_column() {
+        let mut problems = Problems::new();
+        let span = doc::Span { line: 3, column: 7, ..doc::Span::default() };
+        problems.error(&doc::Path::Root.key("monitors"), span, "wrong", "wrong", "");
+        let json = serde_json::to_value(field_errors(&problems, "")).expect("JSON");
+        let wanted = serde_json::json!({
+            "pointer": "/monitors", "line": 3, "column": 7, "code": "wrong", "message": "wrong",
+        });
+        assert_eq!(json[0], wanted);
     }
 
     #[test]

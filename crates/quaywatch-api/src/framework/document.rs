@@ -153,6 +153,8 @@ fn problem() -> Value {
                     "required": ["code", "message"],
                     "properties": {
                         "pointer": { "type": "string", "description": "where in the body (RFC 6901)" },
+                        "line": { "type": "integer", "minimum": 1, "description": "its line, where the body is YAML" },
+                        "column": { "type": "integer", "minimum": 1, "description": "its column there" },
                         "parameter": { "type": "string", "description": "which parameter" },
                         "code": { "type": "string", "description": "a stable word" },
                         "message": { "type": "string" },

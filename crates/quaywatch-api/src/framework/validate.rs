@@ -113,7 +113,7 @@ fn furthest<'e>(
 )]
 fn plain(error: &ValidationError<'_>, place: Place) -> FieldError {
     let name = match &place {
-        Place::Pointer(pointer) => {
+        Place::Pointer(pointer) | Place::Text { pointer, .. } => {
             let last = pointer.rsplit('/').next().filter(|name| !name.is_empty());
             last.map(|name| name.replace("~1", "/").replace("~0", "~"))
         }

@@ -23,14 +23,22 @@ pub(super) fn routes(routes: &mut Routes) {
         Needs(Resource::Config, Level::Look),
         export,
         docs("config_export", "Write channels and monitors as YAML")
-            .about("It reads back equal. Secrets are references, or left out with a line that says so."),
+            .about(
+                "It reads back equal: `import` changes nothing on the server that wrote it. Channels stand in it by name. \
+                 Secrets are references, or empty with a word that says so. Where things of several owners share an \
+                 identity, all but one get an `id` with their owner's name (`db@file`).",
+            ),
     );
     routes.post(
         "/import",
         administer,
         import,
         docs("config_import", "Bring in a YAML document")
-            .about("What it brings belongs to the account; what is not in it stays. `dry_run` only says what would change.")
+            .about(
+                "What it brings belongs to the account; what is not in it stays, and what stands in it as somebody has it \
+                 already is unchanged, whoever owns it. Secrets that it leaves out stay what they are; a channel that is \
+                 new here needs them. `dry_run` only says what would change.",
+            )
             .example(json!(example))
             .body_limit(BODY_LIMIT),
     );

@@ -244,6 +244,9 @@ pub(crate) struct Warning {
     /// Its line, where what was sent is text.
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u32>,
+    /// Its column there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<u32>,
     /// A stable word.
     code: &'static str,
     message: String,
@@ -257,7 +260,8 @@ pub(crate) fn warnings(findings: &[Finding]) -> Vec<Warning> {
         .iter()
         .map(|finding| Warning {
             pointer: finding.pointer.clone(),
-            line: (finding.span.line > 0).then_some(finding.span.line),
+            line: finding.span.is_known().then_some(finding.span.line),
+            column: finding.span.is_known().then_some(finding.span.column),
             code: finding.code,
             message: finding.message.clone(),
             suggestion: (!finding.remedy.is_empty()).then(|| finding.remedy.clone()),
@@ -475,7 +479,7 @@ pub(crate) struct BulkAnswer {
 struct BulkOutcome {
     /// The monitors that were written: several where an entry with `hosts`, `ports` or `preset` made several.
     monitors: Vec<BulkMonitor>,
-    /// Why it was not done.
+    /// Why it was not done. Its pointers begin at the item, not at the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<ProblemShape>")]
     problem: Option<Problem>,

@@ -4,6 +4,7 @@ mod access;
 mod accounts;
 mod cross_site;
 mod document;
+mod documents;
 mod events;
 mod examples;
 mod house;

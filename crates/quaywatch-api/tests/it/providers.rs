@@ -15,6 +15,7 @@ use crate::house::{Browser, EMAIL, House, SITE, assert_refused, set_cookies};
 use crate::kit::Answer;
 
 const DEPART: &str = "/session/providers/company";
+const LINK: &str = "/session/providers/company?link=true";
 
 /// A house with a provider beside it.
 struct Harbour {
@@ -56,6 +57,14 @@ impl Harbour {
         format!("{DEPART}/callback?state={state}&code={code}")
     }
 
+    /// The first owner, linked to the provider.
+    async fn owner(&self) -> Browser {
+        let mut kim = self.house.owner().await;
+        let back = self.agree(&mut kim, LINK).await;
+        assert_eq!(kim.call("GET", &back, None).await.status, 303);
+        kim
+    }
+
     async fn sign_in(&self, browser: &mut Browser) -> Answer {
         let back = self.agree(browser, DEPART).await;
         browser.call("GET", &back, None).await
@@ -65,7 +74,7 @@ impl Harbour {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_goes_to_the_provider_and_comes_back_signed_in() {
     let harbour = Harbour::new(Some(SITE));
-    harbour.house.owner().await;
+    harbour.owner().await;
     let mut kim = harbour.house.browser();
     let names = kim.done("GET", "/session/providers", None).await;
     assert_eq!(names["items"], json!([{ "name": "company" }]));
@@ -100,7 +109,7 @@ async fn a_browser_goes_to_the_provider_and_comes_back_signed_in() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_https_cookies_have_their_plain_names() {
     let harbour = Harbour::new(Some("http://watch.example.com:8080"));
-    harbour.house.owner().await;
+    harbour.owner().await;
     let mut kim = harbour.house.browser();
     let departed = kim.call("POST", DEPART, None).await;
     set_cookies(&departed)[0].check("qw-provider", false);
@@ -113,7 +122,7 @@ async fn without_https_cookies_have_their_plain_names() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_did_not_depart_does_not_arrive() {
     let harbour = Harbour::new(Some(SITE));
-    harbour.house.owner().await;
+    harbour.owner().await;
     let house = &harbour.house;
     let mut kim = house.browser();
     let no_session = async |browser: &mut Browser, back: &str, word: &str| {
@@ -160,7 +169,7 @@ async fn whoever_did_not_depart_does_not_arrive() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_provider_that_does_wrong_or_nothing_lets_nobody_in_and_that_is_said() {
     let harbour = Harbour::new(Some(SITE));
-    harbour.house.owner().await;
+    harbour.owner().await;
     let house = &harbour.house;
     let mut kim = house.browser();
     for fault in [
@@ -205,10 +214,10 @@ async fn whoever_is_signed_in_links_themselves_and_nobody_else() {
     let harbour = Harbour::new(Some(SITE));
     let mut kim = harbour.house.owner().await;
     harbour.provider.claim(json!({"sub": "private", "email": "home@example.org", "email_verified": true}));
-    let stranger = harbour.house.browser().call("POST", "/session/providers/company?link=true", None).await;
+    let stranger = harbour.house.browser().call("POST", LINK, None).await;
     assert_eq!(stranger.status, 401, "{}", stranger.text);
 
-    let back = harbour.agree(&mut kim, "/session/providers/company?link=true").await;
+    let back = harbour.agree(&mut kim, LINK).await;
     let before = kim.cookie("__Host-qw").map(str::to_owned);
     assert_eq!(kim.call("GET", &back, None).await.status, 303);
     assert_eq!(kim.cookie("__Host-qw").map(str::to_owned), before, "linking is no signing in");
@@ -218,7 +227,7 @@ async fn whoever_is_signed_in_links_themselves_and_nobody_else() {
     assert_eq!(phone.is_known().await.expect("by the link")["email"], EMAIL);
 
     let mut lee = harbour.house.guest(&mut kim, "lee@example.com", "viewer").await;
-    let back = harbour.agree(&mut lee, "/session/providers/company?link=true").await;
+    let back = harbour.agree(&mut lee, LINK).await;
     assert_refused(&lee.call("GET", &back, None).await, 409, "linked_elsewhere");
     kim.done("DELETE", "/profile/providers/company", None).await;
     assert_refused(&harbour.sign_in(&mut harbour.house.browser()).await, 401, "not_invited");

@@ -120,6 +120,31 @@ fn a_document_is_planned_applied_changed_and_what_it_no_longer_has_goes() {
 }
 
 #[test]
+fn what_get_config_writes_is_applied_again_without_the_secrets_that_it_leaves_out() {
+    let scene = Scene::start();
+    let apply = |scene: &Scene, name: &str, text: &str, flags: &[&str]| {
+        scene.run(&[&APPLY[..], &[name], flags].concat(), text)
+    };
+    let hooks = "channels:\n  - {name: hook, type: webhook, url: \"https://hooks.example.com/planted\"}\nmonitors: []\n";
+    let done = apply(&scene, "hooks", hooks, &[]);
+    assert_eq!(done.status.code(), Some(0), "{}", err(&done));
+    let written = out(&scene.run(&["get", "config"], ""));
+    assert!(written.contains("url: null") && !written.contains("planted"), "{written}");
+    for name in ["hooks", "others"] {
+        let back = apply(&scene, name, &written, &["--check"]);
+        assert_eq!(back.status.code(), Some(0), "{}{}", out(&back), err(&back));
+        assert!(out(&back).contains("nothing to change, 1 unchanged"), "{}", out(&back));
+    }
+    let elsewhere = apply(&Scene::start(), "hooks", &written, &["--dry-run"]);
+    let said = err(&elsewhere);
+    assert_eq!(elsewhere.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("standard input:4:") && said.contains("`url` of channel `hook` is missing"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_wrong_document_is_shown_with_its_lines_and_changes_nothing() {
     let scene = Scene::start();
     let wrong = "monitors:\n  - name: a\n    host: http://x\n    port: 70000\n    chek_interval: 5\n";

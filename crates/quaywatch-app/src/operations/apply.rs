@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use super::reading::ToSpec as _;
 use super::refuse::invalid;
 use super::wanted::{Stored, Wanted, WantedChannel};
-use super::{OperationError, Operations};
+use super::{OperationError, Operations, naming};
 use crate::caller::Caller;
 use crate::config::MonitorConfig;
 
@@ -118,6 +118,7 @@ impl Operations {
         let stored = self.stored_for(caller.account, &owner).await?;
         let wanted = self.read_wanted(caller.account, text, &stored).await?;
         let difference = Difference::new(&stored, &wanted, *document == Document::Import);
+        difference.expect_allowed(caller)?;
         let mut plan = difference.plan()?;
         difference.expect_channels_unused()?;
         self.expect_room(caller.account, &difference).await?;
@@ -372,29 +373,75 @@ impl<'d> Difference<'d> {
         Ok(removed)
     }
 
-    /// A monitor of another owner that names a channel which goes would tell nobody.
+    /// A monitor that names a channel which goes, or gets another name here, would tell nobody.
     fn expect_channels_unused(&self) -> Result<(), OperationError> {
-        let gone: Vec<&ChannelRecord> = self.gone_channels().collect();
-        if gone.is_empty() {
+        let gone = self.gone_channels().map(|one| (one, None));
+        let renamed = self.channels.iter().filter_map(|(wanted, old)| {
+            let old = old.filter(|old| old.name != wanted.name)?;
+            Some((old, Some(&*wanted.name)))
+        });
+        let lost: Vec<(&ChannelRecord, Option<&str>)> = gone.chain(renamed).collect();
+        if lost.is_empty() {
             return Ok(());
         }
-        for monitor in self.stored.monitors.iter().filter(|one| one.owner != self.stored.owner) {
+        let is_lost = |word: &str| {
+            lost.iter().find(|(channel, name)| match name {
+                None => naming::means(word, channel),
+                Some(_) => word == channel.name && word != channel.key,
+            })
+        };
+        let wanted: BTreeSet<&str> = self.wanted.monitors.iter().map(MonitorConfig::key).collect();
+        let stays = |one: &&MonitorRecord| {
+            one.owner != self.stored.owner || self.keeps && !wanted.contains(one.key.as_str())
+        };
+        for monitor in self.stored.monitors.iter().filter(stays) {
             let spec = monitor.to_spec()?;
-            let named = |channel: &&&ChannelRecord| {
-                spec.channels.iter().any(|name| *name == channel.name || *name == channel.id.to_string())
-            };
-            if let Some(channel) = gone.iter().find(named) {
-                let message = format!(
-                    "monitor {} of owner {} tells channel {}: take it out there first",
-                    quote(&monitor.name),
-                    monitor.owner.to_text(),
-                    quote(&channel.name)
-                );
-                return Err(OperationError::Conflict { code: "channel_in_use", message });
+            if let Some((channel, name)) = spec.channels.iter().find_map(|word| is_lost(word)) {
+                return Err(would_be_silent(&monitor.name, &monitor.owner, channel, *name));
+            }
+        }
+        // What an import brings may name what is there by the name that it has now.
+        let names: BTreeSet<&str> = self.wanted.channels.iter().map(|one| one.name.as_str()).collect();
+        for monitor in &self.wanted.monitors {
+            let spec = monitor.spec();
+            let told = spec.channels.iter().filter(|word| !names.contains(word.as_str()));
+            if let Some((channel, name)) = told.filter_map(|word| is_lost(word)).next() {
+                return Err(would_be_silent(&monitor.name, &self.stored.owner, channel, *name));
             }
         }
         Ok(())
     }
+
+    /// What a document touches needs the right to change it: a token for documents alone changes nothing.
+    fn expect_allowed(&self, caller: &Caller) -> Result<(), OperationError> {
+        if !self.channels.is_empty() || self.gone_channels().next().is_some() {
+            caller.require(Policy::new(Resource::Channels, Level::Administer))?;
+        }
+        if !self.monitors.is_empty() || self.gone_monitors().next().is_some() {
+            caller.require(Policy::new(Resource::Monitors, Level::Edit))?;
+        }
+        Ok(())
+    }
+}
+
+/// A monitor that would name a channel which is not there.
+fn would_be_silent(
+    monitor: &str,
+    owner: &Owner,
+    channel: &ChannelRecord,
+    renamed: Option<&str>,
+) -> OperationError {
+    let (monitor, owner, old) = (quote(monitor), owner.to_text(), quote(&channel.name));
+    let message = match renamed {
+        None => format!("monitor {monitor} of owner {owner} tells channel {old}: take it out there first"),
+        Some(name) => format!(
+            "monitor {monitor} of owner {owner} tells channel {old}, which would be called {}: name it by its number \
+             ({}) there first",
+            quote(name),
+            channel.id
+        ),
+    };
+    OperationError::Conflict { code: "channel_in_use", message }
 }
 
 fn channel_fields(new: &WantedChannel, old: &ChannelRecord, clear: &Map<String, Value>) -> Vec<FieldChange> {

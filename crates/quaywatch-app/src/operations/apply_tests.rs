@@ -1,13 +1,15 @@
 //! Documents of an account: planned, applied, exported, imported.
 
 use quaywatch_core::AccountId;
-use quaywatch_core::access::Role;
+use quaywatch_core::access::{Access, Role};
+use quaywatch_core::doc::Node;
 use quaywatch_store::Store as _;
 use quaywatch_store::records::Owner;
 
 use super::OperationError;
 use super::apply::{ApplyPlan, Document};
 use super::kit::{Kit, caller, owner};
+use crate::caller::Caller;
 
 async fn apply(kit: &Kit, text: &str, dry_run: bool) -> Result<ApplyPlan, OperationError> {
     kit.operations.apply_document(&owner(), &Document::Apply("site".into()), text, dry_run).await
@@ -126,4 +128,69 @@ async fn an_export_reads_back_equal() {
     let plan =
         other.operations.apply_document(&owner(), &Document::Import, partial, false).await.expect("done");
     assert_eq!((plan.changed.len(), plan.removed.len()), (1, 0), "an import removes nothing");
+}
+
+#[tokio::test]
+async fn a_document_silences_nobody_by_renaming_a_channel() {
+    let kit = Kit::new().await;
+    let named = |name: &str| format!("channels: [{{id: k, name: {name}, type: log}}]\nmonitors: []\n");
+    apply(&kit, &named("ops"), false).await.expect("applied");
+    let mine =
+        |channel: &str| format!(r#"{{"name":"mine","host":"192.0.2.1","port":1,"channels":["{channel}"]}}"#);
+    let id = kit.monitor_of(AccountId::DEFAULT, &mine("ops")).await;
+    let refused = apply(&kit, &named("ops2"), true).await;
+    let Err(OperationError::Conflict { code: "channel_in_use", message }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(message.contains("`mine`") && message.contains("ch1"), "{message}");
+    let by_number = Node::from_json(r#"{"channels":["ch1"]}"#).expect("JSON");
+    kit.operations.update_monitor(&owner(), id, &by_number, None).await.expect("changed");
+    let done = apply(&kit, &named("ops2"), false).await.expect("nobody is silenced");
+    assert_eq!((done.changed.len(), done.changed[0].fields[0].field.as_str()), (1, "name"));
+    assert!(apply(&kit, "monitors: []\n", true).await.is_err(), "by its number it is told as well");
+}
+
+#[tokio::test]
+async fn a_monitor_comes_back_only_if_its_channels_are_there() {
+    let kit = Kit::new().await;
+    let channel = async || {
+        let ops = Node::from_json(r#"{"name":"ops","type":"log"}"#).expect("JSON");
+        kit.operations.create_channel(&owner(), &ops).await.expect("made")
+    };
+    channel().await;
+    let fields = r#"{"name":"db","host":"192.0.2.1","port":1,"channels":["ops"]}"#;
+    let id = kit.monitor_of(AccountId::DEFAULT, fields).await;
+    kit.operations.delete_monitor(&owner(), id, None).await.expect("into the bin");
+    kit.operations.delete_channel(&owner(), "ops", None).await.expect("nobody names it");
+    let refused = kit.operations.restore_monitor(&owner(), id).await.expect_err("it would tell nobody");
+    let OperationError::Conflict { code: "channel_gone", message } = refused else { panic!("{refused}") };
+    assert!(message.contains("`db`") && message.contains("`ops`"), "{message}");
+    channel().await;
+    kit.operations.restore_monitor(&owner(), id).await.expect("one of that name is there");
+}
+
+#[tokio::test]
+async fn a_document_needs_the_right_to_change_what_it_touches() {
+    let kit = Kit::new().await;
+    let token = |scopes: &str| {
+        let scopes = scopes.split(' ').map(|scope| scope.parse().expect("a scope")).collect();
+        Caller { access: Access::Scopes(scopes), ..owner() }
+    };
+    let import = async |scopes: &str, text: &str| {
+        kit.operations.apply_document(&token(scopes), &Document::Import, text, true).await
+    };
+    let monitor = "monitors: [{name: a, host: x, port: 1}]\n";
+    let channel = "channels: [{name: ops, type: log}]\nmonitors: []\n";
+    for (scopes, text, allowed) in [
+        ("config:admin", monitor, false),
+        ("config:admin", channel, false),
+        ("config:admin monitors:write", monitor, true),
+        ("config:admin monitors:write", channel, false),
+        ("config:admin channels:admin", channel, true),
+        ("config:admin", "monitors: []\n", true),
+    ] {
+        let planned = import(scopes, text).await;
+        let denied = matches!(planned, Err(OperationError::Denied(_)));
+        assert_eq!((planned.is_ok(), denied), (allowed, !allowed), "{scopes}: {text}");
+    }
 }

@@ -13,12 +13,9 @@ use quaywatch_store::{AccountStore, StoreError};
 use serde_json::{Map, Value};
 
 use super::refuse::{invalid, not_found};
-use super::{OperationError, Operations, sealed};
+use super::{OperationError, Operations, naming, sealed};
 use crate::caller::Caller;
 use crate::config::{ClearChannel, read_clear};
-
-/// Monitors that are named where a channel is still in use.
-const NAMED: usize = 5;
 
 /// A channel as it may be shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,7 +130,8 @@ impl Operations {
         self.channel_view(written(&applied.channels)?)
     }
 
-    /// Changes settings (RFC 7396: `null` takes one away, what is not named stays, secrets too).
+    /// Changes settings (RFC 7396: `null` takes one away, what is not named stays, secrets too). A new name is carried
+    /// into the monitors that name it.
     ///
     /// # Errors
     /// Where the caller may not, there is none, a file owns it, it has another revision, or the settings are wrong.
@@ -151,9 +149,10 @@ impl Operations {
         self.expect_mine(&record, revision)?;
         let merged = self.merged(&record, body)?;
         let read = read(&merged)?;
+        let mut monitors = Vec::new();
         if read.name != record.name {
             expect_free(&store.channels().await?, &read.name, Some(record.id))?;
-            expect_unused(&*store, &record, "a new name would silence them", false).await?;
+            monitors = naming::carried(&*store, &record, &read.name).await?;
         }
         // An identity that nobody gave is the name.
         let key = if record.key == record.name { read.name.clone() } else { record.key.clone() };
@@ -165,7 +164,9 @@ impl Operations {
             name: read.name,
             kind: read.kind.name.to_owned(),
         };
-        let applied = turn.apply(caller.account, change_set(caller, change), self.clock.now()).await?;
+        let mut set = change_set(caller, change);
+        set.changes.append(&mut monitors);
+        let applied = turn.apply(caller.account, set, self.clock.now()).await?;
         // Nothing is written where nothing changes.
         self.channel_view(applied.channels.first().unwrap_or(&record))
     }
@@ -185,7 +186,7 @@ impl Operations {
         let store = self.account(caller);
         let record = channel(&*store, which).await?;
         self.expect_mine(&record, revision)?;
-        expect_unused(&*store, &record, "take it out of them first", true).await?;
+        naming::expect_unnamed(&*store, &record).await?;
         let change = ResourceChange::BinChannel { id: record.id, revision };
         turn.apply(caller.account, change_set(caller, change), self.clock.now()).await?;
         Ok(())
@@ -404,28 +405,6 @@ fn expect_free(known: &[ChannelRecord], name: &str, own: Option<ChannelId>) -> R
             Err(OperationError::Conflict { code: "name_taken", message })
         }
     }
-}
-
-/// Monitors name their channels. One that names a channel which is gone would tell nobody, and nobody would know.
-async fn expect_unused(
-    store: &dyn AccountStore,
-    record: &ChannelRecord,
-    remedy: &str,
-    by_id: bool,
-) -> Result<(), OperationError> {
-    let mut names = vec![record.name.clone()];
-    if by_id {
-        names.push(record.id.to_string());
-    }
-    let users = store.monitors_naming(names, NAMED + 1).await?;
-    if users.is_empty() {
-        return Ok(());
-    }
-    let more = if users.len() > NAMED { " and others" } else { "" };
-    let named: Vec<String> = users.iter().take(NAMED).map(|monitor| quote(&monitor.name)).collect();
-    let message =
-        format!("monitors tell channel {}: {}{more}; {remedy}", quote(&record.name), named.join(", "));
-    Err(OperationError::Conflict { code: "channel_in_use", message })
 }
 
 fn written(channels: &[ChannelRecord]) -> Result<&ChannelRecord, OperationError> {

@@ -176,7 +176,7 @@ async fn z22_names_are_unique_and_plans_limit_channels() {
 }
 
 #[tokio::test]
-async fn a_channel_that_monitors_tell_is_neither_removed_nor_renamed() {
+async fn a_channel_that_monitors_tell_is_not_removed_and_its_new_name_is_carried_into_them() {
     let (kit, _) = kit().await;
     let made = create(&kit, r#"{"name":"ops","type":"log"}"#).await.expect("made");
     let fields = |name: &str, channel: &str| {
@@ -188,7 +188,22 @@ async fn a_channel_that_monitors_tell_is_neither_removed_nor_renamed() {
     assert!(message.contains("`by-id`"), "{message}");
     patch(&kit, "ops", r#"{"name":"night"}"#, None).await.expect("named by id only");
     kit.monitor_of(AccountId::DEFAULT, &fields("by-name", "night")).await;
-    assert!(patch(&kit, "night", r#"{"name":"day"}"#, None).await.is_err());
+    let renamed =
+        patch(&kit, "night", r#"{"name":"day"}"#, None).await.expect("and carried into those that name it");
+    let told = async |name: &str| {
+        let id = kit.operations.find_monitor(&owner(), name).await.expect("there");
+        kit.operations.read_monitor(&owner(), id).await.expect("shown").spec.channels
+    };
+    assert_eq!((renamed.name.as_str(), told("by-name").await), ("day", vec!["day".to_owned()]));
+    assert_eq!(told("by-id").await, [made.id.to_string()], "a number stays what it is");
+    let spec = r#"{"name":"filed","monitor_type":"tcp","host":"192.0.2.1","port":22,"channels":["day"]}"#;
+    let put = ResourceChange::PutMonitor { key: "filed".into(), name: "filed".into(), spec: spec.into() };
+    let set = ChangeSet { owner: Owner::File, actor: "file".into(), changes: vec![put], accepted: None };
+    kit.store.account(AccountId::DEFAULT).apply(set, kit.clock.now()).await.expect("applied");
+    let refused = patch(&kit, "day", r#"{"name":"dusk"}"#, None).await.expect_err("the file names it");
+    let OperationError::Conflict { code: "channel_in_use", message } = refused else { panic!("{refused}") };
+    assert!(message.contains("`filed`") && message.contains(&made.id.to_string()), "{message}");
+    assert_eq!(told("by-name").await, ["day"], "nothing was changed");
     let free = create(&kit, r#"{"name":"free","type":"log"}"#).await.expect("made");
     kit.operations.delete_channel(&owner(), "free", Some(free.revision)).await.expect("removed");
     let gone = kit.operations.read_channel(&owner(), "free").await;

@@ -115,6 +115,7 @@ impl Operations {
         self.expect_editable(&record, None).await?;
         let spec = record.to_spec()?;
         self.room(caller.account).await?.add(&spec)?;
+        self.expect_channels_there(caller.account, &spec).await?;
         self.expect_free(caller, &spec).await?;
         self.write(&turn, caller, vec![ResourceChange::RestoreMonitor { id }]).await?;
         drop(turn);

@@ -54,6 +54,7 @@ mod managed;
 pub mod monitors;
 #[cfg(test)]
 mod monitors_tests;
+mod naming;
 mod pauses;
 pub mod plans;
 mod reading;

@@ -1,9 +1,11 @@
 //! `Idempotency-Key`: a POST that is sent again because its answer was lost is done once and answered twice.
 //!
 //! The answer of the first is kept for a day under the account and the key. The same key with another request is a
-//! mistake of the client's and said to be one; while the first is still at work, the second is told to wait.
+//! mistake of the client's and said to be one; while the first is still at work, the second is told to wait. A request
+//! that was refused did nothing and is forgotten. Nobody fills the disk with answers: what is too large, or beyond what
+//! an account may have kept, leaves only the fact that it was done ([`Larder`]).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use quaywatch_app::caller::Caller;
 use quaywatch_app::operations::replays::{KeptAnswer, KeyedRequest, Known};
+use quaywatch_core::BootTime;
 use quaywatch_web::problem::{FieldError, Place, Problem};
 use sha2::{Digest as _, Sha256};
 
@@ -25,12 +28,48 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Larger answers are not kept: a bulk call that made a thousand monitors fits.
 const KEPT_MOST: usize = 1 << 20;
+/// Of answers, for one account: so many bytes at once, and so many a second again. In a day at most 350 MiB.
+const LARDER: usize = 16 << 20;
+const LARDER_A_SECOND: usize = 4 << 10;
 /// What of an answer's head is kept.
 const KEPT_HEADERS: [HeaderName; 3] = [header::CONTENT_TYPE, header::LOCATION, header::ETAG];
 
-/// Keys whose first request is still at work.
+/// Keys whose first request is still at work, and room for answers.
 #[derive(Debug, Default)]
-pub(crate) struct Replays(Mutex<HashSet<(i64, String)>>);
+pub(crate) struct Replays {
+    at_work: Mutex<HashSet<(i64, String)>>,
+    larders: Mutex<HashMap<i64, Larder>>,
+}
+
+impl Replays {
+    /// Takes room for an answer, if there is any.
+    fn has_room(&self, account: i64, bytes: usize, now: BootTime) -> bool {
+        let mut larders = self.larders.lock().unwrap_or_else(PoisonError::into_inner);
+        larders.entry(account).or_insert(Larder { free: LARDER, at: now }).take(bytes, now)
+    }
+}
+
+/// How much of its answers an account may still have kept.
+#[derive(Debug)]
+struct Larder {
+    free: usize,
+    at: BootTime,
+}
+
+impl Larder {
+    fn take(&mut self, bytes: usize, now: BootTime) -> bool {
+        let seconds = usize::try_from(now.since(self.at).as_secs()).unwrap_or(usize::MAX);
+        if seconds > 0 {
+            self.free = self.free.saturating_add(seconds.saturating_mul(LARDER_A_SECOND)).min(LARDER);
+            self.at = now;
+        }
+        let fits = bytes <= self.free;
+        if fits {
+            self.free -= bytes;
+        }
+        fits
+    }
+}
 
 /// Answers a request, or answers again what was answered to it.
 pub(super) async fn once(
@@ -51,7 +90,7 @@ pub(super) async fn once(
     let work = tokio::spawn(async move {
         let answer = match api.operations.begin_keyed(&caller, request.clone()).await? {
             Known::New => keep(&api, &caller, request, answered.await).await,
-            Known::Answered(kept) => Ok(again(kept)),
+            Known::Answered(kept) => again(kept),
             Known::Other => Err(other_request()),
             Known::Open => Err(cut_short()),
         };
@@ -61,7 +100,7 @@ pub(super) async fn once(
     work.await.unwrap_or_else(|_| Err(Problem::of(StatusCode::INTERNAL_SERVER_ERROR)))
 }
 
-/// Keeps the answer, unless it may be another one the next time.
+/// Keeps the answer of what was done.
 async fn keep(
     api: &Api,
     caller: &Caller,
@@ -69,29 +108,34 @@ async fn keep(
     response: Response,
 ) -> Result<Response, Problem> {
     let status = response.status();
-    if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+    if !status.is_success() {
         api.operations.end_keyed(caller, request, None).await?;
         return Ok(response);
     }
     let (head, body) = response.into_parts();
-    let Ok(bytes) = to_bytes(body, KEPT_MOST).await else {
-        let detail = "it was done, but its answer is too large to be kept for an `Idempotency-Key`";
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
-    };
+    // Every answer was made in memory as a whole, so this is no limit to it.
+    let bytes = to_bytes(body, usize::MAX).await.map_err(|error| {
+        tracing::error!(%error, "an answer could not be taken together");
+        Problem::of(StatusCode::INTERNAL_SERVER_ERROR)
+    })?;
+    let is_kept =
+        bytes.len() <= KEPT_MOST && api.replays.has_room(caller.account.0, bytes.len(), api.clock.boot());
     let text = |name: &HeaderName| {
         let value = head.headers.get(name)?.to_str().ok()?;
         Some((name.as_str().to_owned(), value.to_owned()))
     };
     let headers = KEPT_HEADERS.iter().filter_map(text).collect();
-    let kept = KeptAnswer { status: status.as_u16(), headers, body: bytes.to_vec() };
+    let body = is_kept.then(|| bytes.to_vec());
+    let kept = KeptAnswer { status: status.as_u16(), headers, body };
     api.operations.end_keyed(caller, request, Some(kept)).await?;
     Ok(Response::from_parts(head, Body::from(bytes)))
 }
 
 /// The same answer, marked as one that was given before.
-fn again(kept: KeptAnswer) -> Response {
+fn again(kept: KeptAnswer) -> Result<Response, Problem> {
     let status = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK);
-    let mut response = (status, kept.body).into_response();
+    let Some(body) = kept.body else { return Err(done(status)) };
+    let mut response = (status, body).into_response();
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_TYPE);
     for (name, value) in kept.headers {
@@ -100,7 +144,7 @@ fn again(kept: KeptAnswer) -> Response {
         }
     }
     headers.insert(REPLAYED, HeaderValue::from_static("true"));
-    response
+    Ok(response)
 }
 
 fn key_of(parts: &Parts) -> Result<Option<String>, Problem> {
@@ -139,6 +183,16 @@ fn at_work() -> Problem {
     Problem::new(StatusCode::CONFLICT, detail).with_code("at_work").retry_after(Duration::from_secs(1))
 }
 
+/// It was done, and what was answered is not known any more.
+fn done(status: StatusCode) -> Problem {
+    let detail = format!(
+        "the first request with this `Idempotency-Key` was done and answered with {}, but its answer was too large to \
+         be kept: look at what it made",
+        status.as_u16()
+    );
+    Problem::new(StatusCode::CONFLICT, detail).with_code("done")
+}
+
 /// The server ended in the middle of the first one.
 fn cut_short() -> Problem {
     let detail = "the first request with this `Idempotency-Key` was cut short: look whether it was done, and if \
@@ -154,13 +208,33 @@ struct Held {
 
 impl Held {
     fn take(replays: &Arc<Replays>, place: (i64, String)) -> Option<Self> {
-        let is_free = replays.0.lock().unwrap_or_else(PoisonError::into_inner).insert(place.clone());
+        let is_free = replays.at_work.lock().unwrap_or_else(PoisonError::into_inner).insert(place.clone());
         is_free.then(|| Self { replays: Arc::clone(replays), place })
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.replays.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.place);
+        self.replays.at_work.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.place);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_has_room_for_answers_and_gets_it_back_with_time() {
+        let replays = Replays::default();
+        let at = |seconds: u64| BootTime::default() + Duration::from_secs(seconds);
+        for _ in 0..16 {
+            assert!(replays.has_room(1, KEPT_MOST, at(0)));
+        }
+        assert!(!replays.has_room(1, KEPT_MOST, at(0)), "all is taken");
+        assert!(replays.has_room(2, KEPT_MOST, at(0)), "by one account");
+        assert!(!replays.has_room(1, KEPT_MOST, at(255)));
+        assert!(replays.has_room(1, KEPT_MOST, at(256)), "a MiB in 256 s");
+        let later = (0..100).filter(|_| replays.has_room(1, KEPT_MOST, at(90_000))).count();
+        assert_eq!(later, 16, "and never more than it holds");
     }
 }

@@ -72,3 +72,34 @@ async fn what_was_begun_is_done_although_its_sender_hangs_up() {
         assert_eq!(monitors(&kit).await, round + 1);
     }
 }
+
+#[tokio::test]
+async fn what_was_refused_is_not_kept_and_may_come_mended() {
+    let kit = Kit::new();
+    let mut wrong = request(OWNER, "POST", "/monitors", Some(&json!({ "name": "a", "host": "192.0.2.1" })));
+    wrong.headers_mut().insert("idempotency-key", "one".parse().expect("a value"));
+    assert_eq!(kit.send(wrong).await.status, 422);
+    let mended = kit.send(keyed("one", "a")).await;
+    assert_eq!((mended.status.as_u16(), monitors(&kit).await), (201, 1), "{}", mended.text);
+}
+
+#[tokio::test]
+async fn of_an_answer_too_large_to_be_kept_it_is_known_that_it_was_given() {
+    let kit = Kit::new();
+    // One is made; of each other the answer says ten things that are wrong with it.
+    let good = json!({ "name": "good", "host": "192.0.2.1", "port": 1 });
+    let unknown = (0..10).map(|n| (format!("nobody-knows-this-field-{n}"), json!(n)));
+    let wrong = serde_json::Value::Object(unknown.collect());
+    let entries: Vec<_> = [good].into_iter().chain(vec![wrong; 999]).collect();
+    let call = || {
+        let mut call = request(OWNER, "POST", "/monitors/bulk", Some(&json!({ "create": entries })));
+        call.headers_mut().insert("idempotency-key", "large".parse().expect("a value"));
+        call
+    };
+    let first = kit.send(call()).await;
+    assert!(first.status.is_success() && first.text.len() > 1 << 20, "{} {}", first.status, first.text.len());
+    let again = kit.send(call()).await;
+    assert_eq!(again.status, 409, "{}", again.text);
+    assert_eq!(again.json()["code"], "done", "{}", again.text);
+    assert_eq!(kit.get(OWNER, "/account").await.json()["used"]["monitors"].as_u64(), Some(1));
+}

@@ -5,6 +5,9 @@ use quaywatch_store::records::{Idempotency, IdempotentCall, StoredAnswer};
 use super::{OperationError, Operations};
 use crate::caller::Caller;
 
+/// Stands in the place of the headers of an answer of which nothing was kept.
+const NOT_KEPT: &str = "null";
+
 /// An answer that was given under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptAnswer {
@@ -12,8 +15,8 @@ pub struct KeptAnswer {
     pub status: u16,
     /// What of its head is worth keeping.
     pub headers: Vec<(String, String)>,
-    /// Its body.
-    pub body: Vec<u8>,
+    /// Its body; `None`: it was too large to be kept, and only that it was given is known.
+    pub body: Option<Vec<u8>>,
 }
 
 /// A request under a key.
@@ -52,8 +55,8 @@ impl Operations {
             Idempotency::OtherRequest => Known::Other,
             Idempotency::Answered(answer) => Known::Answered(KeptAnswer {
                 status: answer.status,
+                body: (answer.headers != NOT_KEPT).then_some(answer.body),
                 headers: serde_json::from_str(&answer.headers).unwrap_or_default(),
-                body: answer.body,
             }),
         })
     }
@@ -70,8 +73,14 @@ impl Operations {
     ) -> Result<(), OperationError> {
         let store = self.account(caller);
         let Some(answer) = answer else { return Ok(store.forget_call(call(request)).await?) };
-        let headers = serde_json::to_string(&answer.headers).expect("texts always become JSON");
-        let answer = StoredAnswer { status: answer.status, headers, body: answer.body };
+        let status = answer.status;
+        let answer = match answer.body {
+            Some(body) => {
+                let headers = serde_json::to_string(&answer.headers).expect("texts always become JSON");
+                StoredAnswer { status, headers, body }
+            }
+            None => StoredAnswer { status, headers: NOT_KEPT.to_owned(), body: Vec::new() },
+        };
         Ok(store.answer_call(call(request), answer).await?)
     }
 }

@@ -10,10 +10,8 @@ use super::query::{exists, one, run};
 use crate::records::{AccountCounts, AccountDetail, Author, Idempotency, IdempotentCall, StoredAnswer};
 use crate::{Result, StoreError};
 
-/// So long an answer is given again.
-const ANSWERED_US: i64 = 24 * 3_600 * 1_000_000;
-/// So long a call may be under way; then whoever answers it is gone.
-const UNDER_WAY_US: i64 = 5 * 60 * 1_000_000;
+/// So long a call is known, answered or not: what was cut short may have been done, and is never done again under its key.
+const KNOWN_US: i64 = 24 * 3_600 * 1_000_000;
 /// Calls that are forgotten by a new one.
 const SWEPT: i64 = 16;
 
@@ -90,7 +88,7 @@ pub(super) fn begin_call(
 ) -> Result<Idempotency> {
     let sweep = "DELETE FROM idempotency WHERE id IN
                  (SELECT id FROM idempotency WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)";
-    run(tx, sweep, [at.0 - ANSWERED_US, SWEPT])?;
+    run(tx, sweep, [at.0 - KNOWN_US, SWEPT])?;
     let sql = "SELECT request_hash, status, headers, body, created_at FROM idempotency
                WHERE account_id = ?1 AND key = ?2 AND route = ?3";
     let whose = params![account.0, call.key, call.route];
@@ -103,8 +101,7 @@ pub(super) fn begin_call(
         Ok((hash, answer, row.get::<_, i64>(4)?))
     })?;
     if let Some((hash, answer, created)) = known {
-        let lasts = if answer.is_some() { ANSWERED_US } else { UNDER_WAY_US };
-        if at.0 - created < lasts {
+        if at.0 - created < KNOWN_US {
             return Ok(match answer {
                 _ if hash != call.request_hash => Idempotency::OtherRequest,
                 Some(answer) => Idempotency::Answered(answer),

@@ -11,6 +11,7 @@ pub const KIND: Kind = Kind {
     name: "log",
     summary: "the default text into the server's own log",
     fields: &[Field::text("level", "warn (default), info or error")],
+    destination: &[],
     build: |settings, _site| Log::read(settings).map(|log| Arc::new(log) as Arc<dyn Channel>),
 };
 

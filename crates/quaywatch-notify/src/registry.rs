@@ -23,6 +23,8 @@ pub struct Kind {
     pub summary: &'static str,
     /// What can be set.
     pub fields: &'static [Field],
+    /// Settings that decide where it sends: of a URL what counts is its origin. What is secret was given for that place.
+    pub destination: &'static [&'static str],
     /// Makes a channel of settings whose names, forms and required fields have been checked.
     pub build: Build,
 }

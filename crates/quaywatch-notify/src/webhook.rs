@@ -34,6 +34,7 @@ pub const KIND: Kind = Kind {
             "name of the simple signature's header; x-quaywatch-signature-256 by default",
         ),
     ],
+    destination: &["url"],
     build: |settings, site| {
         Webhook::read(settings, site).map(|webhook| Arc::new(webhook) as Arc<dyn Channel>)
     },

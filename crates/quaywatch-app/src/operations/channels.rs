@@ -149,6 +149,12 @@ impl Operations {
         self.expect_mine(&record, revision)?;
         let merged = self.merged(&record, body)?;
         let read = read(&merged)?;
+        let mut problems = Problems::new();
+        let (old, given) = (self.clear_settings(&record)?, (body, &Path::Root));
+        sealed::expect_given_again(read.kind, (&old, read.settings.reveal()), given, &mut problems);
+        if !problems.is_fine() {
+            return Err(OperationError::Invalid(problems));
+        }
         let mut monitors = Vec::new();
         if read.name != record.name {
             expect_free(&store.channels().await?, &read.name, Some(record.id))?;

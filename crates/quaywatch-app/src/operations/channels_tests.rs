@@ -14,6 +14,7 @@ use quaywatch_store::records::{ChangeSet, ChannelRecord, Owner, ResourceChange};
 use quaywatch_store::{Sealer, Store};
 
 use super::OperationError;
+use super::apply::Document;
 use super::audit::AuditQuery;
 use super::channels::ChannelView;
 use super::delivery::Delivery;
@@ -112,6 +113,42 @@ async fn p14_a_channel_is_made_shown_without_its_secrets_and_changed_without_sen
     assert!(told.contains(r#""changed_settings":["headers","method"]"#), "only what was changed: {told}");
     let again = kit.operations.test_channel(&owner(), "ops").await;
     assert!(matches!(again, Err(OperationError::Throttled(wait)) if wait <= Duration::from_secs(5)));
+}
+
+#[tokio::test]
+async fn secrets_follow_a_channel_to_no_other_host_unless_they_are_given_again() {
+    let (kit, receiver) = kit().await;
+    create(&kit, HOOK).await.expect("made");
+    patch(&kit, "ops", r#"{"url":"https://hooks.example.com/PLANTED/other"}"#, None)
+        .await
+        .expect("the same host");
+    let elsewhere =
+        ["https://evil.example.com/PLANTED1", "http://hooks.example.com/", "https://hooks.example.com:8443/"];
+    for url in elsewhere {
+        let error = patch(&kit, "ops", &format!(r#"{{"url":"{url}","method":"POST"}}"#), None).await;
+        let OperationError::Invalid(problems) = error.expect_err(url) else { panic!("{url}") };
+        let places: Vec<_> = problems.iter().map(|one| (one.pointer.as_str(), one.code)).collect();
+        assert_eq!(places, [("/secret", "secret_again"), ("/headers/x-key", "secret_again")], "{url}");
+        assert!(!problems.to_string().contains(PLANTED), "{problems}");
+    }
+    let half = format!(r#"{{"url":"{}","secret":"{PLANTED}{PLANTED}{PLANTED}"}}"#, elsewhere[0]);
+    let text = patch(&kit, "ops", &half, None).await.expect_err("the header is kept").to_string();
+    assert!(text.contains("x-key") && !text.contains("`secret`"), "{text}");
+    let all = format!(r#"{{"url":"{}","secret":null,"headers":{{"x-key":"PLANTED5"}}}}"#, elsewhere[0]);
+    patch(&kit, "ops", &all, None).await.expect("one is given again, the other is given up");
+
+    // A document leads it no farther either.
+    let document = Document::Import;
+    let led = |url: &str| format!("channels: [{{name: ops, type: webhook, url: '{url}'}}]\nmonitors: []\n");
+    let error = kit.operations.apply_document(&owner(), &document, &led(elsewhere[1]), false).await;
+    let OperationError::Invalid(problems) = error.expect_err("kept secrets") else { panic!("another error") };
+    assert_eq!(
+        problems.iter().map(|one| one.pointer.as_str()).collect::<Vec<_>>(),
+        ["/channels/0/headers/x-key"]
+    );
+    let same = led("https://evil.example.com/moved");
+    kit.operations.apply_document(&owner(), &document, &same, false).await.expect("the same host");
+    assert!(receiver.0.lock().expect("no panic").is_empty());
 }
 
 #[tokio::test]

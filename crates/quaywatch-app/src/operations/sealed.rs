@@ -7,6 +7,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use quaywatch_core::AccountId;
+use quaywatch_core::doc::{Node, Path, Problems};
 use quaywatch_notify::registry::{Form, Kind};
 use quaywatch_store::Sealer;
 use serde_json::{Map, Value};
@@ -103,6 +104,49 @@ pub(crate) fn shown(
             .push(SecretView { name: name.clone(), hint: clear.and_then(|clear| hint(name, form, &clear)) });
     }
     (settings, secrets)
+}
+
+/// Secrets are written, never read: one that was kept while the channel is led to another place would be told there to
+/// whoever changed it. So where the destination changes, each has to be given again. `given` is what was sent.
+pub(crate) fn expect_given_again(
+    kind: &Kind,
+    (old, new): (&Map<String, Value>, &Map<String, Value>),
+    (given, path): (&Node<'_>, &Path<'_>),
+    problems: &mut Problems,
+) {
+    let moved = kind.destination.iter().find(|name| leads_to(old.get(**name)) != leads_to(new.get(**name)));
+    let Some(moved) = moved else { return };
+    let mut keeps = |at: &Path<'_>, name: &str| {
+        let message =
+            format!("`{name}` was given for another place than the one to which `{moved}` leads now");
+        let remedy = format!("send `{name}` again together with `{moved}`, or `null` to take it away");
+        problems.error(at, given.span, "secret_again", message, remedy);
+    };
+    let is_given = |node: Option<&Node<'_>>| node.is_some_and(|node| !node.is_null());
+    let secrets = kind.fields.iter().filter(|field| field.secret && !kind.destination.contains(&field.name));
+    for field in secrets {
+        let (sent, at) = (given.get(field.name), path.key(field.name));
+        match new.get(field.name) {
+            None => {}
+            Some(Value::Object(entries)) => {
+                for name in entries.keys().filter(|name| !is_given(sent.and_then(|sent| sent.get(name)))) {
+                    keeps(&at.key(name), name);
+                }
+            }
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+                if !is_given(sent) {
+                    keeps(&at, field.name);
+                }
+            }
+        }
+    }
+}
+
+/// The origin of a URL, anything else as it is.
+fn leads_to(value: Option<&Value>) -> Option<String> {
+    let text = value?.as_str()?;
+    let url = url::Url::parse(text).ok().filter(url::Url::has_host);
+    Some(url.map_or_else(|| text.to_owned(), |url| url.origin().ascii_serialization()))
 }
 
 /// Whether a setting is sealed.

@@ -167,6 +167,7 @@ impl Channels<'_> {
             return;
         }
         let mut lacking = Vec::new();
+        let given = node;
         let node = match found {
             Some(own) => completed(node, &self.stored.clear[&own.id]),
             None => {
@@ -175,6 +176,10 @@ impl Channels<'_> {
             }
         };
         let Some(channel) = read_lacking(&node, path, &lacking, problems) else { return };
+        if let Some(own) = found {
+            let settings = (&self.stored.clear[&own.id], channel.settings.reveal());
+            sealed::expect_given_again(channel.kind, settings, (given, path), problems);
+        }
         let id = channel.id.unwrap_or_else(|| channel.name.clone());
         self.expect_once(&id, &channel.name, (&node, path), problems);
         let taken = self

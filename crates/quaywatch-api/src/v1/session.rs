@@ -192,7 +192,7 @@ impl Output for Ended {
 
 async fn sign_out(call: Open<()>) -> Result<Ended, Problem> {
     if let Some(Credential::Session(secret)) = &call.head.credential {
-        call.api.identity.sign_out(secret.reveal()).await?;
+        call.api.identity.sign_out(secret.reveal(), &origin(&call.head)).await?;
     }
     Ok(Ended)
 }

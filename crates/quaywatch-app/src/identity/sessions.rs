@@ -10,7 +10,7 @@ use quaywatch_core::{AccountId, Timestamp};
 use quaywatch_store::records::{SecretHash, SessionRecord};
 
 use super::bearer::{self, BearerKind};
-use super::{Identity, not_recognised, person};
+use super::{Identity, Origin, newcomer, not_recognised, person};
 use crate::caller::{Actor, Caller, LiveSession};
 use crate::operations::OperationError;
 use crate::operations::refuse::not_found;
@@ -65,14 +65,14 @@ impl Identity {
         let session = people.session(hash).await?.ok_or_else(ended)?;
         let now = self.now();
         if now >= session.expires_at || now.since(session.last_seen_at) >= self.settings().session_idle {
-            people.end_session(hash).await?;
+            people.end_session(hash, None, now).await?;
             return Err(ended());
         }
         let user = people.user(session.user).await?.filter(|user| user.disabled_at.is_none());
         let memberships = people.memberships(session.user).await?;
         let here = memberships.iter().find(|membership| membership.account.id == session.account);
         let (Some(user), Some(here)) = (user, here) else {
-            people.end_session(hash).await?;
+            people.end_session(hash, None, now).await?;
             return Err(ended());
         };
         let caller = Caller {
@@ -90,10 +90,11 @@ impl Identity {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn sign_out(&self, secret: &str) -> Result<(), OperationError> {
-        if let Ok(hash) = bearer::read(BearerKind::Session, secret) {
-            self.people().end_session(SecretHash(hash)).await?;
-        }
+    pub async fn sign_out(&self, secret: &str, origin: &Origin) -> Result<(), OperationError> {
+        let Ok(hash) = bearer::read(BearerKind::Session, secret).map(SecretHash) else { return Ok(()) };
+        let Some(session) = self.people().session(hash).await? else { return Ok(()) };
+        let author = newcomer(Some(session.user), origin);
+        self.people().end_session(hash, Some(author), self.now()).await?;
         Ok(())
     }
 
@@ -118,7 +119,7 @@ impl Identity {
         let sessions = self.live_sessions(caller).await?;
         let session =
             sessions.iter().find(|session| id_of(session) == id).ok_or_else(|| not_found("session", id))?;
-        self.people().end_session(session.hash).await?;
+        self.people().end_session(session.hash, Some(caller.author()), self.now()).await?;
         Ok(())
     }
 
@@ -133,7 +134,7 @@ impl Identity {
     ) -> Result<u64, OperationError> {
         let user = person(caller)?;
         let except = except.map(|secret| SecretHash(bearer::hash(secret)));
-        Ok(self.people().end_sessions(user, except).await?)
+        Ok(self.people().end_sessions(user, except, caller.author(), self.now()).await?)
     }
 
     /// Goes on in another account that the caller belongs to, in the same session.
@@ -156,7 +157,7 @@ impl Identity {
         if session.is_none() {
             return Err(not_found("session", "this one"));
         }
-        Ok(self.people().move_session(hash, account).await?)
+        Ok(self.people().move_session(hash, account, caller.author(), self.now()).await?)
     }
 
     /// The caller's sessions that have not ended.

@@ -67,9 +67,11 @@ impl Operations {
         caller.require(Policy::new(Resource::Audit, Level::Administer))?;
         let after = query.paging.numbers::<1>()?.map(|[after]| after);
         let limit = query.paging.size();
-        let object = query.object.as_deref().map(number).transpose()?;
+        let object = query.object.as_deref().map(thing).transpose()?;
+        let (kinds, object) = object.unzip();
         let filter = AuditFilter {
             kind: query.kind.clone(),
+            kinds: kinds.unwrap_or_default(),
             object,
             actor: query.actor.clone(),
             window: query.window,
@@ -81,12 +83,17 @@ impl Operations {
     }
 }
 
-/// The number in `m42`, `ch4`, `tok5` or `42`; the kind is asked for apart.
-fn number(text: &str) -> Result<i64, OperationError> {
+/// The kinds and the number that `m42`, `ch4` or `tok5` means; `42` alone is that number of any kind.
+fn thing(text: &str) -> Result<(Vec<String>, i64), OperationError> {
     let digits = text.trim_start_matches(|c: char| c.is_ascii_lowercase());
-    digits.parse().map_err(|_| {
-        let message = format!("{} is no number of anything", quote(text));
-        invalid("object", "bad_id", message, "write it as in `m42` or `ch4`")
+    let letters = &text[..text.len() - digits.len()];
+    let kinds = LETTERS.iter().filter(|(_, known)| *known == letters).map(|(kind, _)| (*kind).to_owned());
+    let kinds: Vec<String> = kinds.collect();
+    let is_known = letters.is_empty() || !kinds.is_empty();
+    let number = digits.parse().ok().filter(|number: &i64| is_known && *number >= 0);
+    number.map(|number| (kinds, number)).ok_or_else(|| {
+        let message = format!("{} is the id of nothing", quote(text));
+        invalid("object", "bad_id", message, "write it as in `m42`, `ch4`, `tok5`, `u3` or `a1`")
     })
 }
 
@@ -109,14 +116,10 @@ impl From<AuditRecord> for AuditView {
     }
 }
 
-/// The letters before the numbers of a kind.
+/// The letters before the numbers of each kind.
+const LETTERS: [(&str, &str); 6] =
+    [("monitor", "m"), ("channel", "ch"), ("user", "u"), ("member", "u"), ("token", "tok"), ("account", "a")];
+
 fn prefix(kind: &str) -> &'static str {
-    match kind {
-        "monitor" => "m",
-        "channel" => "ch",
-        "user" | "member" => "u",
-        "token" => "tok",
-        "account" => "a",
-        _ => "",
-    }
+    LETTERS.iter().find(|(known, _)| *known == kind).map_or("", |(_, letters)| letters)
 }

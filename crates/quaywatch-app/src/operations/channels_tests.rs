@@ -307,6 +307,22 @@ async fn every_change_stands_in_the_audit_log_of_its_account() {
         paging: Paging { after: None, limit: Some(2) },
         ..AuditQuery::default()
     };
+    let monitor = kit.monitor_of(AccountId::DEFAULT, r#"{"name":"m","host":"192.0.2.1","port":1}"#).await;
+    assert_eq!(monitor.0, made.id.0, "two things of one number");
+    for object in [made.id.to_string(), monitor.to_string()] {
+        let query = AuditQuery { object: Some(object.clone()), ..AuditQuery::default() };
+        let rows = kit.operations.list_audit(&owner(), &query).await.expect("rows").items;
+        let of = rows.iter().filter(|row| row.object.as_deref() == Some(object.as_str()));
+        assert!(!rows.is_empty() && of.count() == rows.len(), "{object}: {rows:?}");
+    }
+    let of_both = AuditQuery { object: Some(made.id.0.to_string()), ..AuditQuery::default() };
+    let rows = kit.operations.list_audit(&owner(), &of_both).await.expect("rows").items;
+    assert!(rows.iter().any(|row| row.object == Some(monitor.to_string())), "{rows:?}");
+    for object in ["zz1", "ch", "m-1"] {
+        let query = AuditQuery { object: Some(object.into()), ..AuditQuery::default() };
+        let error = kit.operations.list_audit(&owner(), &query).await.expect_err(object);
+        assert!(matches!(error, OperationError::Invalid(_)), "{object}: {error}");
+    }
     let first = kit.operations.list_audit(&owner(), &query).await.expect("a page");
     query.paging.after = first.next.clone();
     let second = kit.operations.list_audit(&owner(), &query).await.expect("a page");

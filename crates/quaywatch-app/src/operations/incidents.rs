@@ -12,7 +12,7 @@ use quaywatch_notify::Notice;
 use quaywatch_notify::notice::EvidenceWords;
 use quaywatch_store::StoreError;
 use quaywatch_store::records::{
-    DeliveryRecord, DeliveryState, EventRecord, EvidenceRecord, IncidentFilter, IncidentRecord,
+    Act, DeliveryRecord, DeliveryState, EventRecord, EvidenceRecord, IncidentFilter, IncidentRecord,
     MonitorRecord, Window,
 };
 
@@ -225,6 +225,7 @@ impl Operations {
         let by = self.name_of(caller).await?;
         let event =
             engine.acknowledge(&record, &by, note.as_deref()).await.map_err(|error| act(error, id))?;
+        self.note(caller, "incident.acknowledged", &record, note.as_deref()).await;
         let mut view = self.incident_view(caller, record).await?;
         view.acknowledged = Some(Acknowledgement { by, at: event.at, note });
         Ok(view)
@@ -246,7 +247,23 @@ impl Operations {
         let engine = self.engine().ok_or_else(nobody_judges)?;
         let by = self.name_of(caller).await?;
         let event = engine.comment(&record, &by, &text).await.map_err(|error| act(error, id))?;
+        self.note(caller, "incident.commented", &record, Some(&text)).await;
         Ok(TimelineEntry::of(&event))
+    }
+
+    /// What was said is written by then, by the engine, and stays said whatever becomes of this row.
+    async fn note(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        record: &IncidentRecord,
+        words: Option<&str>,
+    ) {
+        let detail = words.map_or_else(|| record.id.to_string(), |words| format!("{}: {words}", record.id));
+        let act = Act { action, object: ("monitor", record.monitor.0), detail };
+        if let Err(error) = self.account(caller).note(act, caller.author(), self.clock.now()).await {
+            tracing::error!(%error, incident = %record.id, action, "the audit log lacks a row");
+        }
     }
 
     /// Who acts, as people are told.

@@ -7,6 +7,7 @@ use quaywatch_store::Store as _;
 use quaywatch_store::records::{ChangeSet, NewUser, Owner, ResourceChange};
 
 use super::OperationError;
+use super::audit::AuditQuery;
 use super::incidents::{IncidentQuery, IncidentView};
 use super::kit::{Kit, Watching, caller, owner};
 use super::page::Paging;
@@ -63,6 +64,15 @@ async fn an_incident_is_explained_acknowledged_and_talked_about() {
     kit.operations.comment_incident(&owner(), id, "written down").await.expect("also afterwards");
     let late = kit.operations.acknowledge_incident(&owner(), id, None).await.expect_err("it is over");
     assert!(matches!(late, OperationError::Conflict { code: "incident_over", .. }), "{late}");
+    let query = AuditQuery { object: Some(monitor.to_string()), ..AuditQuery::default() };
+    let log = kit.operations.list_audit(&owner(), &query).await.expect("the log").items;
+    let told: Vec<_> = log.iter().map(|row| (row.action.as_str(), row.detail.as_str())).collect();
+    let said = |words: &str| format!("{id}: {words}");
+    let (after, disk, on_it) = (said("written down"), said("it was the disk"), said("on it"));
+    let acts =
+        [("incident.commented", &*after), ("incident.commented", &*disk), ("incident.acknowledged", &*on_it)];
+    assert_eq!(told[..3], acts, "the acts that were refused stand in no row");
+    assert_eq!(log[2].actor, responder.actor.to_string());
 
     let seen = kit.operations.read_incident(&owner(), id).await.expect("there");
     let told: Vec<_> =

@@ -174,13 +174,18 @@ pub(super) fn sessions_end_one_by_one_or_all_but_one(open: Open<'_>) {
     };
     assert_eq!(order(), [hash(1), hash(3), hash(2)], "used last first");
     let other = wait(bench.system.create_account("other".to_owned(), at(0))).expect("made").id;
-    wait(bench.people.move_session(hash(2), other)).expect("moved");
+    bench.role(ada, Role::Owner).expect("in");
+    let before = bench.actions().len();
+    wait(bench.people.move_session(hash(2), other, author(), at(3))).expect("moved");
     assert_eq!(wait(bench.people.session(hash(2))).expect("read").expect("there").account, other);
-    assert_eq!(wait(bench.people.end_session(hash(3))), Ok(true));
-    assert_eq!(wait(bench.people.end_session(hash(3))), Ok(false));
-    assert_eq!(wait(bench.people.end_sessions(ada, Some(hash(2)))), Ok(1));
+    assert_eq!(wait(bench.people.end_session(hash(3), Some(author()), at(3))), Ok(true));
+    assert_eq!(wait(bench.people.end_session(hash(3), Some(author()), at(3))), Ok(false));
+    assert_eq!(wait(bench.people.end_sessions(ada, Some(hash(2)), author(), at(3))), Ok(1));
     assert_eq!(order(), [hash(2)]);
-    assert_eq!(wait(bench.people.end_sessions(ada, None)), Ok(1));
+    assert_eq!(bench.actions()[before..], ["session.left", "session.ended", "sessions.ended"]);
+    let entered = wait(bench.store.account(other).audit(AuditFilter::default())).expect("audit");
+    assert!(entered.len() == 1 && entered[0].action == "session.entered", "{entered:?}");
+    assert_eq!(wait(bench.people.end_sessions(ada, None, author(), at(3))), Ok(1));
     wait(bench.people.set_disabled(bob, true, author(), at(5))).expect("disabled");
     assert_eq!(wait(bench.people.session(hash(4))), Ok(None));
     assert_eq!(wait(bench.people.user(bob)).expect("read").expect("there").disabled_at, Some(at(5)));
@@ -364,6 +369,10 @@ pub(super) fn what_people_do_is_in_the_audit_log_of_their_accounts(open: Open<'_
         ids(AuditFilter { object: Some(ada.0), kind: Some("user".to_owned()), ..AuditFilter::default() }),
         all[1..]
     );
+    let kinds = |kinds: &[&str]| kinds.iter().map(|kind| (*kind).to_owned()).collect::<Vec<_>>();
+    let of = |kinds| AuditFilter { kinds, ..AuditFilter::default() };
+    assert_eq!(ids(of(kinds(&["token", "channel"]))), all[..1]);
+    assert_eq!(ids(of(kinds(&["member", "user", "token"]))), all);
     assert_eq!(ids(AuditFilter { actor: Some("user:u2".to_owned()), ..AuditFilter::default() }), [0; 0]);
     let window = Some(super::window(2, 4));
     assert_eq!(ids(AuditFilter { window, ..AuditFilter::default() }), all[1..3]);

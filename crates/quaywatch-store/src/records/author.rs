@@ -46,11 +46,24 @@ pub struct AuditRecord {
     pub detail: String,
 }
 
+/// Something that was done to a thing without changing it: words about an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Act {
+    /// `incident.acknowledged`, `incident.commented`.
+    pub action: &'static str,
+    /// To what, by kind and number.
+    pub object: (&'static str, i64),
+    /// What else there is to say.
+    pub detail: String,
+}
+
 /// Which rows of the audit log are wanted, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditFilter {
     /// Only of this kind of thing.
     pub kind: Option<String>,
+    /// Only of things of one of these kinds; empty: all.
+    pub kinds: Vec<String>,
     /// Only of the thing with this number.
     pub object: Option<i64>,
     /// Only by this actor.

@@ -85,8 +85,9 @@ pub(super) fn read(
     let term = |asked: bool, term: &'static str| if asked { term } else { "" };
     let sql = format!(
         "SELECT id, at, actor, address, request, action, object_kind, object_id, before, after, detail FROM audit
-         WHERE account_id = :account AND id < :after{}{}{}{} ORDER BY id DESC LIMIT :limit",
+         WHERE account_id = :account AND id < :after{}{}{}{}{} ORDER BY id DESC LIMIT :limit",
         term(filter.kind.is_some(), " AND object_kind = :kind"),
+        term(!filter.kinds.is_empty(), " AND object_kind IN (SELECT value FROM json_each(:kinds))"),
         term(filter.object.is_some(), " AND object_id = :object"),
         term(filter.actor.is_some(), " AND actor = :actor"),
         term(filter.window.is_some(), " AND at >= :from AND at < :to"),
@@ -98,6 +99,7 @@ pub(super) fn read(
         ":after": after,
         ":limit": limit,
         ":kind": filter.kind,
+        ":kinds": serde_json::to_string(&filter.kinds).expect("texts always become JSON"),
         ":object": filter.object,
         ":actor": filter.actor,
         ":from": filter.window.map(|window| window.from.0),

@@ -167,11 +167,28 @@ pub trait PeopleStore: Send + Sync {
         at: Timestamp,
     ) -> BoxFuture<'_, Result<()>>;
     /// Takes a session over into another account.
-    fn move_session(&self, hash: SecretHash, account: AccountId) -> BoxFuture<'_, Result<()>>;
-    /// Ends a session; `false` where it is gone already.
-    fn end_session(&self, hash: SecretHash) -> BoxFuture<'_, Result<bool>>;
+    fn move_session(
+        &self,
+        hash: SecretHash,
+        account: AccountId,
+        author: Author,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<()>>;
+    /// Ends a session; `false` where it is gone already. Without an author it ended by itself.
+    fn end_session(
+        &self,
+        hash: SecretHash,
+        author: Option<Author>,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<bool>>;
     /// Ends all sessions of somebody but one; how many.
-    fn end_sessions(&self, user: UserId, but: Option<SecretHash>) -> BoxFuture<'_, Result<u64>>;
+    fn end_sessions(
+        &self,
+        user: UserId,
+        but: Option<SecretHash>,
+        author: Author,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<u64>>;
 
     /// By its hash, also when it is revoked or expired.
     fn token(&self, hash: SecretHash) -> BoxFuture<'_, Result<Option<TokenRecord>>>;

@@ -1,6 +1,7 @@
 //! The first start, signing in, and how sessions end.
 
 use quaywatch_core::access::{Access, Role};
+use quaywatch_store::records::AuditFilter;
 
 use super::super::again::Shown;
 use super::super::tokens::NewToken;
@@ -143,9 +144,14 @@ async fn sessions_are_seen_and_ended_by_their_owner_alone() {
     for gone in [&tablet, &watch] {
         assert_eq!(code(kit.recognise(gone).await), "session_ended");
     }
-    kit.identity.sign_out(desk.secret.reveal()).await.expect("signed out");
+    kit.identity.sign_out(desk.secret.reveal(), &origin()).await.expect("signed out");
     assert_eq!(code(kit.recognise(&desk).await), "session_ended");
-    kit.identity.sign_out("nonsense").await.expect("what is not there has ended");
+    kit.identity.sign_out("nonsense", &origin()).await.expect("what is not there has ended");
+    let account = kit.store.account(AccountId::DEFAULT);
+    let log = account.audit(AuditFilter { limit: 3, ..AuditFilter::default() }).await.expect("read");
+    let told: Vec<_> = log.iter().map(|row| row.action.as_str()).collect();
+    assert_eq!(told, ["session.ended", "sessions.ended", "session.created"]);
+    assert_eq!(log[0].author.actor, format!("user:{}", desk.user));
 }
 
 #[tokio::test]

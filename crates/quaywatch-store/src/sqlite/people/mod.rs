@@ -242,16 +242,33 @@ impl PeopleStore for Handle {
         self.0.write(move |tx| sessions::touch_session(tx, hash, address, at))
     }
 
-    fn move_session(&self, hash: SecretHash, account: AccountId) -> BoxFuture<'_, Result<()>> {
-        self.0.write(move |tx| sessions::move_session(tx, hash, account))
+    fn move_session(
+        &self,
+        hash: SecretHash,
+        account: AccountId,
+        author: Author,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<()>> {
+        self.0.write(move |tx| sessions::move_session(tx, hash, account, (at, &author)))
     }
 
-    fn end_session(&self, hash: SecretHash) -> BoxFuture<'_, Result<bool>> {
-        self.0.write(move |tx| sessions::end_session(tx, hash))
+    fn end_session(
+        &self,
+        hash: SecretHash,
+        author: Option<Author>,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<bool>> {
+        self.0.write(move |tx| sessions::end_session(tx, hash, (at, author.as_ref())))
     }
 
-    fn end_sessions(&self, user: UserId, but: Option<SecretHash>) -> BoxFuture<'_, Result<u64>> {
-        self.0.write(move |tx| sessions::end_sessions(tx, user, but))
+    fn end_sessions(
+        &self,
+        user: UserId,
+        but: Option<SecretHash>,
+        author: Author,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<u64>> {
+        self.0.write(move |tx| sessions::sign_out(tx, user, but, (at, &author)))
     }
 
     fn token(&self, hash: SecretHash) -> BoxFuture<'_, Result<Option<TokenRecord>>> {

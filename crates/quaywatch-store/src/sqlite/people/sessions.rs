@@ -116,13 +116,49 @@ pub(super) fn touch_session(
     Ok(())
 }
 
-pub(super) fn move_session(tx: &Transaction<'_>, hash: SecretHash, account: AccountId) -> Result<()> {
+/// Each of the two accounts is told what concerns it, and nothing of the other.
+pub(super) fn move_session(
+    tx: &Transaction<'_>,
+    hash: SecretHash,
+    account: AccountId,
+    when: (Timestamp, &Author),
+) -> Result<()> {
+    let old = session(tx, hash)?.ok_or_else(|| StoreError::Missing("such session".to_owned()))?;
     let sql = "UPDATE session SET account_id = ?2 WHERE hash = ?1";
-    run_on(tx, "such session", sql, params![hash.0, account.0])
+    run_on(tx, "such session", sql, params![hash.0, account.0])?;
+    if old.account == account {
+        return Ok(());
+    }
+    audit::write(tx, when, old.account, Entry::of("session.left", "user", old.user.0))?;
+    audit::write(tx, when, account, Entry::of("session.entered", "user", old.user.0))
 }
 
-pub(super) fn end_session(tx: &Transaction<'_>, hash: SecretHash) -> Result<bool> {
-    Ok(run(tx, "DELETE FROM session WHERE hash = ?1", [hash.0])? == 1)
+pub(super) fn end_session(
+    tx: &Transaction<'_>,
+    hash: SecretHash,
+    (at, author): (Timestamp, Option<&Author>),
+) -> Result<bool> {
+    let Some(old) = session(tx, hash)? else { return Ok(false) };
+    run(tx, "DELETE FROM session WHERE hash = ?1", [hash.0])?;
+    if let Some(author) = author {
+        let entry = Entry { detail: &old.agent, ..Entry::of("session.ended", "user", old.user.0) };
+        audit::write(tx, (at, author), old.account, entry)?;
+    }
+    Ok(true)
+}
+
+/// Ends them because somebody asked for just that; where it follows from something else, that is what the log tells.
+pub(super) fn sign_out(
+    tx: &Transaction<'_>,
+    user: UserId,
+    but: Option<SecretHash>,
+    when: (Timestamp, &Author),
+) -> Result<u64> {
+    let count = end_sessions(tx, user, but)?;
+    if count > 0 {
+        audit::write_of_user(tx, when, user, "sessions.ended", &count.to_string())?;
+    }
+    Ok(count)
 }
 
 pub(super) fn end_sessions(tx: &Transaction<'_>, user: UserId, but: Option<SecretHash>) -> Result<u64> {

@@ -126,7 +126,8 @@ async fn take_back(call: Call<OneInvitation>) -> Result<Done, Problem> {
 }
 
 async fn read(call: Open<Json<OfferRequest>>) -> Result<Shown<Offer>, Problem> {
-    let offer = call.api.identity.read_offer(&call.body.0.secret, &origin(&call.head)).await?;
+    let (identity, origin) = (&call.api.identity, origin(&call.head));
+    let offer = identity.read_offer(&call.body.0.secret, call.caller.as_ref(), &origin).await?;
     Ok(Shown(offer.into()))
 }
 
@@ -143,7 +144,7 @@ async fn accept(call: Open<Json<AcceptRequest>>) -> Result<Begun, Problem> {
     let session = identity.accept_invitation(acceptance, call.caller.as_ref(), &origin).await?;
     if let Some(Credential::Session(old)) = &call.head.credential {
         // Its cookie is replaced: nobody holds it any more.
-        identity.sign_out(old.reveal(), &origin).await?;
+        identity.sign_out(old.reveal()).await?;
     }
     Ok(Begun::of(&session, &call.api))
 }

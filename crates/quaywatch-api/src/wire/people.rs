@@ -1,7 +1,7 @@
 //! Members and invitations.
 
 use quaywatch_app::identity::invitations::{
-    CreatedInvitation, Into as InvitedInto, InvitationView, Offer as OfferView, Proof,
+    CreatedInvitation, Into as InvitedInto, InvitationView, Offer as OfferView,
 };
 use quaywatch_app::identity::members::MemberView;
 use quaywatch_core::UserId;
@@ -155,8 +155,6 @@ pub(crate) struct Offer {
     /// The account's name; null: one of their own.
     account: Option<String>,
     role: Role,
-    /// Whether there is a person of this address already.
-    known: bool,
     proof: InvitationProof,
 }
 
@@ -164,22 +162,16 @@ pub(crate) struct Offer {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum InvitationProof {
-    /// They choose a password.
-    NewPassword,
-    /// Their password, and the code of their second factor where they have one.
+    /// The secret alone: they are signed in as the person who is invited.
+    SignedIn,
+    /// They sign in and ask again; or send a password: their own, if they are here already, else a new one and a name.
     Password,
-    /// They sign in first, in another way than by a password.
-    SignIn,
 }
 
 impl From<OfferView> for Offer {
     fn from(view: OfferView) -> Self {
-        let proof = match view.proof {
-            Proof::NewPassword => InvitationProof::NewPassword,
-            Proof::Password => InvitationProof::Password,
-            Proof::SignIn => InvitationProof::SignIn,
-        };
-        Self { email: view.email, account: view.account, role: view.role.into(), known: view.known, proof }
+        let proof = if view.signed_in { InvitationProof::SignedIn } else { InvitationProof::Password };
+        Self { email: view.email, account: view.account, role: view.role.into(), proof }
     }
 }
 

@@ -153,7 +153,7 @@ async fn whoever_is_signed_in_accepts_an_invitation_by_its_secret_alone() {
     let made = ada.done("invitations_create", "", Some(invitation.clone())).await;
     let mut grace = Person::new(&serving);
     let secret = json!({ "secret": made["secret"] });
-    assert_eq!(grace.done("invitations_read", "", Some(secret.clone())).await["proof"], "new_password");
+    assert_eq!(grace.done("invitations_read", "", Some(secret.clone())).await["proof"], "password");
     let nothing = grace.call("invitations_accept", "", Some(secret)).await;
     assert_eq!(nothing.json()["errors"][0]["pointer"], "/name", "{}", nothing.text);
     let accept = json!({ "secret": made["secret"], "name": "Grace", "password": NEXT });
@@ -167,7 +167,7 @@ async fn whoever_is_signed_in_accepts_an_invitation_by_its_secret_alone() {
     let harbour = lee.done("invitations_accept", "", Some(accept)).await["account"].clone();
     let made = lee.done("invitations_create", "", Some(invitation)).await;
     let secret = json!({ "secret": made["secret"] });
-    assert_eq!(grace.done("invitations_read", "", Some(secret.clone())).await["proof"], "password");
+    assert_eq!(grace.done("invitations_read", "", Some(secret.clone())).await["proof"], "signed_in");
     let before = grace.cookie.clone();
     let signed_in = grace.done("invitations_accept", "", Some(secret)).await;
     assert_eq!(signed_in["account"], harbour);

@@ -82,21 +82,9 @@ pub struct Offer {
     pub account: Option<String>,
     /// What they become.
     pub role: Role,
-    /// Whether there is somebody with that address already.
-    pub known: bool,
-    /// What whoever accepts must bring.
-    pub proof: Proof,
-}
-
-/// How whoever accepts proves that the invitation has reached them and nobody else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
-    /// They choose a password: nobody is here yet, or they have no way in.
-    NewPassword,
-    /// With their password, and the code of their second factor.
-    Password,
-    /// They sign in first: they have another way in than a password, or belong elsewhere.
-    SignIn,
+    /// Whether whoever asks is signed in as the person who is invited. To others it is the same whether somebody with
+    /// that address is here already: whoever made the link may hold it, and asks about anybody.
+    pub signed_in: bool,
 }
 
 /// Yes.
@@ -188,11 +176,16 @@ impl Identity {
     ///
     /// # Errors
     /// [`OperationError::NotRecognised`] where it has ended or was used.
-    pub async fn read_offer(&self, secret: &str, origin: &Origin) -> Result<Offer, OperationError> {
+    pub async fn read_offer(
+        &self,
+        secret: &str,
+        signed_in: Option<&Caller>,
+        origin: &Origin,
+    ) -> Result<Offer, OperationError> {
         self.0.throttle.address(origin.address)?;
         let (_, invitation) = self.waiting(secret).await?;
         let known = self.people().user_by_email(&invitation.email).await?;
-        let proof = self.proof(known.as_ref()).await?;
+        let is_here = |user: UserRecord| signed_in.is_some_and(|caller| caller.actor == Actor::User(user.id));
         let account = match invitation.account {
             None => None,
             Some(id) => {
@@ -200,7 +193,8 @@ impl Identity {
                 accounts.into_iter().find(|account| account.id == id).map(|account| account.name)
             }
         };
-        Ok(Offer { email: invitation.email, account, role: invitation.role, known: known.is_some(), proof })
+        let signed_in = known.is_some_and(is_here);
+        Ok(Offer { email: invitation.email, account, role: invitation.role, signed_in })
     }
 
     /// Says yes, and signs in. `signed_in` is whoever asks, where somebody is.
@@ -263,7 +257,7 @@ impl Identity {
         yes: &Acceptance,
         origin: &Origin,
     ) -> Result<Accepting, OperationError> {
-        match self.proof(Some(user)).await? {
+        match self.proof(user).await? {
             Proof::Password => {}
             Proof::NewPassword => {
                 return self.choose_password(yes, &user.email, &user.name).await.map(Accepting::Chose);
@@ -285,8 +279,7 @@ impl Identity {
     }
 
     /// What the link alone does not prove.
-    async fn proof(&self, known: Option<&UserRecord>) -> Result<Proof, OperationError> {
-        let Some(user) = known else { return Ok(Proof::NewPassword) };
+    async fn proof(&self, user: &UserRecord) -> Result<Proof, OperationError> {
         if user.password_hash.is_some() {
             return Ok(Proof::Password);
         }
@@ -344,6 +337,17 @@ impl Identity {
         }
         if self.may_invite_to_own_account(caller) { Ok(()) } else { Err(OperationError::Denied(OWN)) }
     }
+}
+
+/// How somebody who is here already proves that the invitation has reached them and nobody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// They choose a password: they have no way in.
+    NewPassword,
+    /// With their password, and the code of their second factor.
+    Password,
+    /// They sign in first: they have another way in than a password, or belong elsewhere.
+    SignIn,
 }
 
 /// Long enough for a holiday week, short enough for a link in a mailbox.

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::super::invitations::Into;
 use super::people::{id, invitation, yes};
-use super::proofs::{Harbour, turn_on};
+use super::proofs::{Harbour, code_now, turn_on};
 use super::*;
 use crate::config::sign_in::Provider;
 use crate::identity::tokens::NewToken;
@@ -117,7 +117,7 @@ async fn a_session_that_has_ended_changes_nothing_any_more() {
     let kit = Kit::new();
     let kim = kit.caller("kim@example.com", Role::Owner).await;
     let enrolment = kit.identity.begin_second_factor(&kim).await.expect("begun");
-    let shown = super::proofs::code_now(&kit, enrolment.secret.reveal());
+    let shown = code_now(&kit, enrolment.secret.reveal());
     kit.identity.sign_out_everywhere(&kim, None).await.expect("ended, while requests are on their way");
     let new = secret("lighthouses at night");
     let changed = kit.identity.change_password(&kim, Some(secret(PASSWORD)), new).await;
@@ -137,7 +137,7 @@ async fn an_invitation_is_worth_no_more_than_whoever_made_it() {
     };
     let ends = async |link: &Secret<String>| {
         kit.clock.advance(Duration::from_secs(60));
-        let read = kit.identity.read_offer(link.reveal(), &origin()).await;
+        let read = kit.identity.read_offer(link.reveal(), None, &origin()).await;
         let accepted = kit.identity.accept_invitation(yes(link.reveal(), PASSWORD), None, &origin()).await;
         let (read, accepted) = (read.map(|_| ()), accepted.map(|_| ()));
         assert_eq!(read.is_err(), accepted.is_err(), "{accepted:?}");
@@ -223,7 +223,7 @@ async fn a_reset_ends_whatever_somebody_else_has_of_a_person() {
     assert_eq!(code(harbour.sign_in().await), "link_first");
     let by_token = kit.identity.authenticate_token(ci.reveal(), origin().address).await;
     assert_eq!(code(by_token), "token_revoked");
-    assert_eq!(code(kit.identity.read_offer(link.reveal(), &origin()).await), "invitation_ended");
+    assert_eq!(code(kit.identity.read_offer(link.reveal(), None, &origin()).await), "invitation_ended");
 }
 
 #[tokio::test]
@@ -259,4 +259,22 @@ async fn strangers_keep_nobody_out_from_where_they_are_signed_in() {
         .change_password(&kim, Some(secret(PASSWORD)), new)
         .await
         .expect("and whoever is in changes it");
+}
+
+#[tokio::test]
+async fn a_link_tells_nobody_but_the_invited_who_is_here() {
+    let kit = Kit::multi();
+    let lee = kit.caller("lee@example.com", Role::Owner).await;
+    let other = kit.store.system().create_account("mallory".to_owned(), kit.clock.now()).await.expect("made");
+    let offered = async |email: &str, caller: Option<&Caller>| {
+        let new = invitation(email, Into::Account(Role::Viewer));
+        let created = kit.identity.invite(&Caller::host(0, other.id), new).await.expect("invited");
+        let offer =
+            kit.identity.read_offer(created.secret.reveal(), caller, &origin()).await.expect("offered");
+        super::super::invitations::Offer { email: String::new(), ..offer }
+    };
+    let (known, unknown) = (offered("lee@example.com", None).await, offered("x@example.com", None).await);
+    assert_eq!(known, unknown);
+    let mine = offered("lee@example.com", Some(&lee)).await;
+    assert!(mine.signed_in && !offered("x@example.com", Some(&lee)).await.signed_in);
 }

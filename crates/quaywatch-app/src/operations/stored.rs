@@ -10,7 +10,7 @@ use super::monitors::{LastCheck, MonitorFilter, MonitorList, MonitorQuery, Monit
 use super::page::{Page, bad_cursor};
 use super::reading::ToSpec as _;
 use super::refuse::not_found;
-use super::{OperationError, Operations};
+use super::{OperationError, Operations, naming};
 
 impl Operations {
     /// The record of one monitor.
@@ -77,8 +77,8 @@ impl Operations {
     async fn names_of_channel(&self, account: AccountId, name: &str) -> Result<Vec<String>, OperationError> {
         let mut names = vec![name.to_owned()];
         for channel in self.store.account(account).channels().await? {
-            if channel.name == name || channel.id.to_string() == name {
-                names.extend([channel.name, channel.id.to_string()]);
+            if naming::means(name, &channel) {
+                names.extend([channel.name, channel.key, channel.id.to_string()]);
             }
         }
         names.sort();

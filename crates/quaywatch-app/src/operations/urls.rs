@@ -16,7 +16,7 @@ use super::monitors::{LOOK, MonitorQuery, MonitorView, Written};
 use super::page::{Page, Paging};
 use super::reading::warning;
 use super::results::ResultQuery;
-use super::{OperationError, Operations};
+use super::{OperationError, Operations, naming};
 use crate::caller::Caller;
 
 /// A monitor in the words of the documented call.
@@ -354,7 +354,7 @@ impl<'a> Body<'a> {
                 Field::Notify(kind) => {
                     is_about_channels = true;
                     let of_kind = || channels.iter().filter(|channel| channel.kind == *kind);
-                    let is = |named: &String| of_kind().any(|channel| is_named(channel, named));
+                    let is = |named: &String| of_kind().any(|channel| naming::means(named, channel));
                     names.retain(|named| !is(named));
                     if is_true(value) {
                         names.extend(of_kind().map(|channel| channel.name.clone()));
@@ -421,10 +421,6 @@ fn nobody(name: &str, kind: &str, channels: usize) -> Option<Problem> {
     })
 }
 
-fn is_named(channel: &ChannelRecord, name: &str) -> bool {
-    channel.name == name || channel.id.to_string() == name
-}
-
 fn scalar_of<'n>(node: &'n Node<'_>) -> Option<&'n str> {
     match &node.value {
         Value::Scalar(text, _) => Some(text.trim()),
@@ -470,7 +466,7 @@ fn written(written: Written, channels: &[ChannelRecord], mut warnings: Vec<Probl
 fn view(monitor: MonitorView, channels: &[ChannelRecord]) -> UrlView {
     let kinds: BTreeMap<&str, bool> = channels
         .iter()
-        .filter(|channel| monitor.spec.channels.iter().any(|name| is_named(channel, name)))
+        .filter(|channel| monitor.spec.channels.iter().any(|name| naming::means(name, channel)))
         .map(|channel| (channel.kind.as_str(), true))
         .collect();
     let told = |kind: &str| kinds.contains_key(kind);

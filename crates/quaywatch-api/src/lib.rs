@@ -6,6 +6,8 @@
 
 pub mod framework;
 
+mod invite;
+mod page;
 mod setup;
 mod v1;
 mod viewer;
@@ -83,6 +85,7 @@ impl Api {
             .route("/api/openapi.json", get(show_document))
             .merge(viewer::router())
             .merge(setup::router())
+            .merge(invite::router())
             .route("/api", get(nothing_here))
             .route("/api/{*rest}", axum::routing::any(nothing_here))
             .with_state(api)

@@ -8,21 +8,20 @@ use std::fmt::Write as _;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Extension, RawQuery, State};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use quaywatch_app::identity::Origin;
 use quaywatch_app::identity::first_start::FirstOwner;
 use quaywatch_app::operations::OperationError;
 use quaywatch_core::{Secret, Timestamp};
 use quaywatch_web::{Client, RequestId, cookie};
 
 use crate::Api;
+use crate::page::{alerts, each, escaped, origin, page};
 
 const STYLE: &str = include_str!("../assets/setup/setup.css");
 
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; \
-                      frame-ancestors 'none'";
+const TITLE: &str = "Set up Quaywatch";
 
 /// The routes of the page.
 pub(crate) fn router() -> Router<Api> {
@@ -66,7 +65,7 @@ async fn show(
 ) -> Response {
     let form = Form::read(query.unwrap_or_default().as_bytes());
     match api.identity.check_setup_key(&form.key, &origin(client, &request)).await {
-        Ok(()) => page(StatusCode::OK, &form_page(&form, &[])),
+        Ok(()) => page(StatusCode::OK, TITLE, &form_page(&form, &[])),
         Err(error) => refused(&error),
     }
 }
@@ -87,33 +86,27 @@ async fn set_up(
     match api.identity.set_up(first, &origin(client, &request)).await {
         Ok(session) => {
             let left = Timestamp::since(session.expires_at, api.clock.now());
-            let mut response = page(StatusCode::OK, DONE);
+            let mut response = page(StatusCode::OK, TITLE, DONE);
             let cookie = cookie::begin(session.secret.reveal(), client.secure, left);
             response.headers_mut().insert(header::SET_COOKIE, cookie);
             response
         }
-        Err(OperationError::Invalid(problems)) => {
-            let wrong: Vec<String> = problems.sorted().into_iter().map(ToString::to_string).collect();
-            page(StatusCode::UNPROCESSABLE_ENTITY, &form_page(&form, &wrong))
+        Err(error @ OperationError::Invalid(_)) => {
+            page(StatusCode::UNPROCESSABLE_ENTITY, TITLE, &form_page(&form, &each(&error)))
         }
         Err(error) => refused(&error),
     }
 }
 
-fn origin(client: Client, request: &RequestId) -> Origin {
-    Origin { address: client.address, agent: None, request_id: Some(request.0.as_ref().into()) }
-}
-
 const DONE: &str = "<h1>Quaywatch is yours</h1>\
     <p>You are signed in. What is watched can be said in the configuration file or through the API.</p>\
     <p><a href=\"/api/docs\">Show the API</a></p>\
-    <p>A token for programs: <code>quaywatch token create --name ci --scope write --data-dir DIR</code></p>";
+    <p>A token for programs, on the server's own host: \
+    <code>quaywatch token create --name ci --scope write --data-dir</code> and the directory of the server's data.</p>";
 
 fn form_page(form: &Form, wrong: &[String]) -> String {
     let mut html = String::from("<h1>Welcome to Quaywatch</h1><p>Who does this server belong to?</p>");
-    for wrong in wrong {
-        let _ = write!(html, "<p class=\"wrong\" role=\"alert\">{}</p>", escaped(wrong));
-    }
+    alerts(&mut html, wrong);
     let _ = write!(
         html,
         "<form method=\"post\" action=\"/setup\">\
@@ -138,7 +131,7 @@ fn refused(error: &OperationError) -> Response {
     let html = format!(
         "<h1>This link does not work</h1><p class=\"wrong\" role=\"alert\">{}</p>\
          <p>While a server has no owner, each start prints a new link. If it has one already, \
-         <code>quaywatch user add EMAIL --data-dir DIR</code> on its host adds another.</p>",
+         <code>quaywatch user add</code> on its host adds another.</p>",
         escaped(&error.to_string())
     );
     let status = match error {
@@ -153,28 +146,7 @@ fn refused(error: &OperationError) -> Response {
         | OperationError::Changed
         | OperationError::Limit { .. } => StatusCode::FORBIDDEN,
     };
-    page(status, &html)
-}
-
-fn page(status: StatusCode, content: &str) -> Response {
-    let html = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta name=\"robots\" content=\"noindex\"><title>Set up Quaywatch</title><link rel=\"icon\" href=\"data:,\">\
-         <link rel=\"stylesheet\" href=\"/setup/setup.css\"></head><body><main>{content}</main></body></html>\n"
-    );
-    let headers: [(HeaderName, &str); 4] = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        // The address holds the key.
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    (status, headers, html).into_response()
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    page(status, TITLE, &html)
 }
 
 #[cfg(test)]

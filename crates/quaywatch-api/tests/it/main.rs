@@ -8,6 +8,7 @@ mod documents;
 mod events;
 mod examples;
 mod house;
+mod invite;
 mod kit;
 mod lookups;
 mod passkeys;

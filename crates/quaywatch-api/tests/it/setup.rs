@@ -25,7 +25,7 @@ async fn the_first_owner_needs_only_the_link_and_a_form() {
     let shown = open(&serving, key).await;
     assert_eq!(shown.status, StatusCode::OK, "{}", shown.text);
     assert!(shown.text.contains("<form") && shown.text.contains(key), "{}", shown.text);
-    assert_eq!(shown.header("referrer-policy"), Some("no-referrer"), "the address holds the key");
+    assert_eq!(shown.header("referrer-policy"), Some("same-origin"), "the address holds the key");
     assert_eq!(shown.header("cache-control"), Some("no-store"));
 
     let wrong = fill(&serving, key, "too-short").await;

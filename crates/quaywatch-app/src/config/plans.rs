@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quaywatch_core::MonitorSpec;
 use quaywatch_core::doc::{Node, Path, Problems, Value, closest, pairs, quote};
 use quaywatch_core::spec::values::At;
+use quaywatch_core::{AccountId, MonitorSpec};
 
 use super::server::count;
 use super::settings::{PLAN, section};
@@ -42,7 +42,7 @@ impl Plan {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plans {
     known: BTreeMap<String, Arc<Plan>>,
-    /// Accounts by name, with the name of their plan.
+    /// Accounts by id or name, with the name of their plan.
     accounts: BTreeMap<String, String>,
     /// The plan of all others.
     default: Option<String>,
@@ -60,11 +60,21 @@ impl Plans {
         self.known.values().map(Arc::as_ref)
     }
 
-    /// The plan of the account of this name, which was given the plan `given` (empty: none). A plan that is no longer
-    /// known counts as none.
+    /// Whether the file gives a plan to the account of this name: whoever may choose a name may not choose this one, or
+    /// they would choose their plan.
     #[must_use]
-    pub fn of(&self, account: &str, given: &str) -> Arc<Plan> {
-        let named = self.accounts.get(account).and_then(|name| self.known.get(name));
+    pub fn names(&self, account: &str) -> bool {
+        self.accounts.contains_key(account)
+    }
+
+    /// The plan of an account, which was given the plan `given` (empty: none). A plan that is no longer known counts as
+    /// none.
+    #[must_use]
+    pub fn of(&self, account: AccountId, name: &str, given: &str) -> Arc<Plan> {
+        // `a7` is account 7, whatever else is called so.
+        let by_name = || if name.parse::<AccountId>().is_ok() { None } else { self.accounts.get(name) };
+        let named = self.accounts.get(&account.to_string()).or_else(by_name);
+        let named = named.and_then(|plan| self.known.get(plan));
         let default = || self.default.as_ref().and_then(|name| self.known.get(name));
         named
             .or_else(|| self.known.get(given))
@@ -176,20 +186,30 @@ mod tests {
             guide.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a sample");
         let config =
             config::read(sample, "q.yaml", &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
-        let free = config.server.plans.of("somebody", "");
+        let of = |id, name, given| config.server.plans.of(AccountId(id), name, given);
+        let free = of(7, "somebody", "");
         assert_eq!((free.name.as_str(), free.max_urls), ("free", Some(5)));
         assert_eq!(free.min_interval, Some(Duration::from_secs(300)));
-        let house = config.server.plans.of("default", "free");
+        let house = of(1, "default", "free");
         assert_eq!((house.name.as_str(), house.max_urls), ("house", None));
-        assert_eq!(config.server.plans.of("somebody", "business").name, "business");
-        assert_eq!(config.server.plans.of("somebody", "no longer known").name, "free");
+        assert_eq!(of(7, "somebody", "business").name, "business");
+        assert_eq!(of(7, "somebody", "no longer known").name, "free");
+    }
+
+    #[test]
+    fn z7_plans_list_accounts_by_id_too_and_no_name_passes_for_an_id() {
+        let config = read("plans: {vip: {accounts: [a7, globex]}}").expect("a good file");
+        let of = |id, name| config.server.plans.of(AccountId(id), name, "").name.clone();
+        assert_eq!([of(7, "acme"), of(8, "globex")], ["vip", "vip"]);
+        assert_eq!([of(8, "a7"), of(8, "acme")], ["unlimited", "unlimited"]);
+        assert!(config.server.plans.names("globex") && !config.server.plans.names("acme"));
     }
 
     #[test]
     fn without_plans_nothing_is_limited() {
         let config = read("name: x").expect("a good file");
         assert!(config.server.plans.is_empty());
-        assert_eq!(*config.server.plans.of("default", ""), Plan::unlimited());
+        assert_eq!(*config.server.plans.of(AccountId::DEFAULT, "default", ""), Plan::unlimited());
     }
 
     #[test]

@@ -54,7 +54,12 @@ pub const TOP: &[Setting] = &[
 
 /// `server:`
 pub const SERVER: &[Setting] = &[
-    setting("listen", "address with port", "`127.0.0.1:8080`", "Where metrics and health are served."),
+    setting(
+        "listen",
+        "address with port",
+        "`127.0.0.1:8080`",
+        "Where pages, the API, metrics and health are served.",
+    ),
     setting(
         "data_dir",
         "path",
@@ -122,7 +127,7 @@ pub const PLAN: &[Setting] = &[
     setting("channels", "number", "no limit", "Channels."),
     setting("retention", "duration", "the server's", "How far back raw results are shown."),
     setting("status_pages", "number", "no limit", "Status pages."),
-    setting("accounts", "list of accounts", "none", "Who has this plan, by name."),
+    setting("accounts", "list of accounts", "none", "Who has this plan, by name or id (`a7`)."),
 ];
 
 /// `server.sessions:`

@@ -195,7 +195,7 @@ fn known(email: &str, accounts: usize) -> OperationError {
     OperationError::Conflict { code: "known_elsewhere", message }
 }
 
-fn require_host(caller: &Caller) -> Result<(), OperationError> {
+pub(super) fn require_host(caller: &Caller) -> Result<(), OperationError> {
     match caller.actor {
         Actor::Host(_) => Ok(()),
         Actor::User(_) | Actor::Token(_) => Err(OperationError::Denied(PERSON)),

@@ -25,7 +25,7 @@ use super::sign_in::{Credentials, Factor, NewSession, Place, by_password};
 use super::{Identity, No, Origin, check_email, check_name, newcomer, not_recognised, refused};
 use crate::caller::{Actor, Caller};
 use crate::operations::OperationError;
-use crate::operations::refuse::{invalid, not_found};
+use crate::operations::refuse::{Wrong, invalid, not_found};
 
 /// Who is invited, and into what.
 #[derive(Debug, Clone)]
@@ -209,16 +209,16 @@ impl Identity {
     ) -> Result<NewSession, OperationError> {
         self.0.throttle.address(origin.address)?;
         let (hash, invitation) = self.waiting(&yes.secret).await?;
-        let own_account = match (invitation.account, &yes.account_name) {
-            (Some(_), _) => None,
-            (None, Some(name)) => Some(check_name("account_name", name)?),
-            (None, None) => {
-                return Err(missing("account_name", "say what your account shall be called"));
-            }
+        let mut wrong = Wrong::default();
+        let own_account = match invitation.account {
+            Some(_) => None,
+            None => wrong.take(self.own_account_name(&yes))?,
         };
         let known = self.people().user_by_email(&invitation.email).await?;
         let (user, account, proved) = match known {
             Some(user) => {
+                // A code is good once: it is not used up while something else is wrong.
+                wrong.told()?;
                 let is_here = |caller: &&Caller| caller.actor == Actor::User(user.id);
                 let session = signed_in.filter(is_here).and_then(|caller| caller.session);
                 let accepting = match session {
@@ -235,8 +235,10 @@ impl Identity {
                 (user.id, joined.map_err(unaccepted)?, proved)
             }
             None => {
-                let name = yes.name.as_deref().ok_or_else(|| missing("name", "say what you are called"))?;
-                let name = check_name("name", name)?;
+                let name = yes.name.as_deref().ok_or_else(|| missing("name", "say what you are called"));
+                let name = wrong.take(name.and_then(|name| check_name("name", name)))?.unwrap_or_default();
+                wrong.take(chosen(&yes, &invitation.email, &name))?;
+                wrong.told()?;
                 let password_hash = Some(self.choose_password(&yes, &invitation.email, &name).await?);
                 let new = NewUser { email: invitation.email.clone(), name, password_hash };
                 let author = newcomer(None, origin);
@@ -300,9 +302,21 @@ impl Identity {
         email: &str,
         name: &str,
     ) -> Result<String, OperationError> {
-        let password = yes.password.as_ref().ok_or_else(|| missing("password", "choose one"))?;
-        password::check_new("password", password, email, name)?;
+        let password = chosen(yes, email, name)?;
         self.0.passwords.hash(password, Place::Strange).await
+    }
+
+    /// What an account of their own shall be called. A name that the server's file gives a plan to would be a plan of
+    /// one's own choice, and so is as good as taken; one like `a7` could be taken for the id of another.
+    fn own_account_name(&self, yes: &Acceptance) -> Result<String, OperationError> {
+        let name = yes.account_name.as_deref();
+        let name = name.ok_or_else(|| missing("account_name", "say what your account shall be called"))?;
+        let name = check_name("account_name", name)?;
+        if name.parse::<AccountId>().is_ok() {
+            let message = format!("`account_name` is `{name}`, which reads like the id of an account");
+            return Err(invalid("account_name", "bad_name", message, "choose another name"));
+        }
+        if self.settings().plans.names(&name) { Err(name_taken()) } else { Ok(name) }
     }
 
     /// The invitation behind a link, if it still waits.
@@ -360,6 +374,13 @@ pub fn path_of(secret: &Secret<String>) -> String {
     format!("/invite/{}", secret.reveal())
 }
 
+/// The password that somebody chooses.
+fn chosen<'y>(yes: &'y Acceptance, email: &str, name: &str) -> Result<&'y Secret<String>, OperationError> {
+    let password = yes.password.as_ref().ok_or_else(|| missing("password", "choose one"))?;
+    password::check_new("password", password, email, name)?;
+    Ok(password)
+}
+
 fn missing(field: &str, remedy: &str) -> OperationError {
     invalid(field, "missing", format!("`{field}` is missing"), remedy)
 }
@@ -374,15 +395,17 @@ fn ended() -> OperationError {
 fn unaccepted(error: StoreError) -> OperationError {
     refused(error, |no| match no {
         No::Missing => Some(ended()),
-        No::Taken => Some(OperationError::Conflict {
-            code: "name_taken",
-            message: "an account is called so already: choose another name".to_owned(),
-        }),
+        No::Taken => Some(name_taken()),
         No::Conflict => Some(not_recognised(
             "changed_meanwhile",
             "how this person signs in was changed just now: sign in as it is now, and accept then",
         )),
     })
+}
+
+fn name_taken() -> OperationError {
+    let message = "an account is called so already: choose another name".to_owned();
+    OperationError::Conflict { code: "name_taken", message }
 }
 
 fn shown(invitation: &InvitationRecord) -> InvitationView {

@@ -5,6 +5,7 @@
 //! into a cookie. Nothing here knows a cookie or a header; nothing outside knows a hash. What is refused is refused in
 //! the same words and the same time for people who exist and people who do not.
 
+pub mod accounts;
 pub mod again;
 pub mod bearer;
 mod ceremonies;
@@ -38,6 +39,7 @@ use quaywatch_store::{AccountStore, PeopleStore, Sealer, Store, StoreError};
 
 use crate::caller::{Actor, Caller};
 use crate::config::Config;
+use crate::config::plans::Plans;
 use crate::config::sign_in::Provider;
 use crate::operations::OperationError;
 use crate::operations::refuse::invalid;
@@ -62,6 +64,8 @@ pub struct Settings {
     pub session_absolute: Duration,
     /// Who else may say who somebody is.
     pub providers: Vec<Provider>,
+    /// The plans of the server's file: names of accounts that stand there are nobody's to choose.
+    pub plans: Plans,
 }
 
 impl Default for Settings {
@@ -73,6 +77,7 @@ impl Default for Settings {
             session_idle: 14 * DAY,
             session_absolute: 90 * DAY,
             providers: Vec::new(),
+            plans: Plans::default(),
         }
     }
 }
@@ -88,6 +93,7 @@ impl Settings {
             session_idle: server.sign_in.idle,
             session_absolute: server.sign_in.absolute,
             providers: server.sign_in.providers.clone(),
+            plans: server.plans.clone(),
         }
     }
 }

@@ -21,7 +21,7 @@ impl Operations {
             return Ok(Arc::new(Plan::unlimited()));
         }
         let detail = self.store.account(account).detail().await?;
-        Ok(settings.plans.of(&detail.name, &detail.plan))
+        Ok(settings.plans.of(account, &detail.name, &detail.plan))
     }
 
     /// What may still be added. Asked for inside a turn, so that nobody else adds meanwhile.

@@ -60,7 +60,8 @@ impl Default for Limits {
 /// among a crowd tries again only after a second (RFC 6298); the kernel's own limit is 4,096 (`net.core.somaxconn`).
 const BACKLOG: u32 = 1_024;
 
-/// Largest head of a request, all headers together.
+/// Largest head of a request, all headers together. The buffer of the reader alone is no such bound: a head that arrives in
+/// large pieces may be twice as long before it is looked at.
 const MAX_HEAD: usize = 32 << 10;
 
 /// An answer of which nothing was taken for so long may be cut off for the sake of others. Longer than any request may
@@ -138,7 +139,13 @@ impl Listener {
                 request.extensions_mut().insert(from);
                 let (service, asking) = (service.clone(), asked.asks());
                 async move {
-                    let response = if turned_away { no_seat() } else { service.call(request).await? };
+                    let response = if turned_away {
+                        no_seat()
+                    } else if head_of(&request) > MAX_HEAD {
+                        too_large_a_head()
+                    } else {
+                        service.call(request).await?
+                    };
                     Ok::<_, Infallible>(response.map(|body| asking.answer(body)))
                 }
             });
@@ -192,6 +199,22 @@ fn no_seat() -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// How long the head of a request was, as it is usually written.
+fn head_of<B>(request: &Request<B>) -> usize {
+    let target = request.uri().path_and_query().map_or(1, |target| target.as_str().len());
+    let line = request.method().as_str().len() + target + "  HTTP/1.1\r\n\r\n".len();
+    let fields = request.headers().iter();
+    line + fields.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum::<usize>()
+}
+
+fn too_large_a_head() -> Response<Body> {
+    let text = format!("the head of the request is larger than {} KiB\n", MAX_HEAD >> 10);
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
@@ -282,6 +305,23 @@ mod tests {
         let server = Server::start(limits, Router::new()).await;
         let mut client = server.connect([127, 0, 0, 1]).await;
         assert_eq!(all(&mut client).await, "");
+        server.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_head_ends_at_its_limit_however_it_arrives() {
+        let server = Server::start(Limits::default(), pleasant()).await;
+        for (length, status) in [(31 << 10, "200"), (33 << 10, "431"), (48 << 10, "431"), (80 << 10, "431")] {
+            let mut client = server.connect([127, 0, 0, 1]).await;
+            let much = "x".repeat(length);
+            let head = format!("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-much: {much}\r\n\r\n");
+            // The server may have answered, and closed, before all of it is sent.
+            let _ = client.write_all(head.as_bytes()).await;
+            let mut begin = [0; 12];
+            let read = tokio::time::timeout(PATIENCE, client.read_exact(&mut begin)).await;
+            read.expect("answered in time").expect("answered");
+            assert_eq!(&begin[9..], status.as_bytes(), "{length}");
+        }
         server.stop().await;
     }
 

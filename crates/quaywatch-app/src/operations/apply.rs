@@ -166,21 +166,28 @@ impl Operations {
         plan: &mut ApplyPlan,
     ) -> Result<(), OperationError> {
         let mut changes = Vec::new();
-        for (channel, _) in &difference.channels {
+        for (channel, old) in &difference.channels {
             let settings = self.seal_settings(caller.account, channel.kind, channel.settings.reveal())?;
-            changes.push(ResourceChange::PutChannel {
-                key: channel.key.clone(),
-                name: channel.name.clone(),
-                kind: channel.kind.name.to_owned(),
-                settings,
+            let (key, name) = (channel.key.clone(), channel.name.clone());
+            let kind = channel.kind.name.to_owned();
+            changes.push(if difference.is_new(*old) {
+                ResourceChange::AddChannel { key, name, kind, settings }
+            } else {
+                ResourceChange::PutChannel { key, name, kind, settings }
             });
         }
         let mut ids = self.write_piece(caller, difference, changes).await?;
         let gone =
             difference.gone_monitors().map(|one| ResourceChange::RemoveMonitor { key: one.key.clone() });
         let mut changes: Vec<ResourceChange> = gone.collect();
-        for (wanted, _) in &difference.monitors {
-            changes.push(super::edits::put_new(&wanted.spec()));
+        for (wanted, old) in &difference.monitors {
+            let spec = wanted.spec();
+            changes.push(if difference.is_new(*old) {
+                super::edits::put_new(&spec)
+            } else {
+                let (key, name) = (spec.identity().to_owned(), spec.name.clone());
+                ResourceChange::PutMonitor { key, name, spec: spec.to_canonical() }
+            });
         }
         let mut changes = changes.into_iter().peekable();
         while changes.peek().is_some() {
@@ -281,6 +288,12 @@ impl<'d> Difference<'d> {
             }
             self.monitors.push((wanted, old));
         }
+    }
+
+    /// Whether something gets a number of its own, though a thing of that key may lie in the bin. Of the document of an
+    /// owner a key that is there again means what it meant before.
+    fn is_new<T>(&self, old: Option<&T>) -> bool {
+        old.is_none() && self.stored.owner == Owner::Api
     }
 
     fn plan(&self) -> Result<ApplyPlan, OperationError> {

@@ -8,7 +8,7 @@ use quaywatch_core::doc::{Node, Problem, quote};
 use quaywatch_core::{MonitorId, MonitorSpec};
 use quaywatch_store::records::{Applied, MonitorRecord, Owner, ResourceChange};
 
-use super::edits::{put_new, put_over, taken};
+use super::edits::{is_called_anew, put_new, put_over, taken};
 use super::monitors::{EDIT, PauseFor};
 use super::plans::Room;
 use super::reading::{self, Known, ToSpec as _};
@@ -328,9 +328,8 @@ impl Bulk<'_> {
         self.operations.expect_editable(&record, update.revision).await?;
         let read = reading::patched(&record, update.patch, self.known)?;
         found.room.change(&read.spec, &record.to_spec()?)?;
-        let key = read.spec.identity();
-        if key != record.key {
-            self.expect_free(key, found).await?;
+        if is_called_anew(&record, &read.spec)? {
+            self.expect_free(read.spec.identity(), found).await?;
         }
         let change = put_over(&record, &read.spec);
         Ok(Writes {

@@ -231,7 +231,9 @@ impl Operations {
         self.expect_mine(found, None)?;
         let known = store.channels().await?;
         self.expect_room_for_channel(caller.account, known.len() as u64).await?;
-        expect_free(&known, &found.name, Some(id))?;
+        if let Some(twin) = in_the_way(&known, found) {
+            return Err(twin);
+        }
         let set = change_set(caller, ResourceChange::RestoreChannel { id });
         let applied = turn.apply(caller.account, set, self.clock.now()).await?;
         self.channel_view(written(&applied.channels)?)
@@ -422,6 +424,23 @@ fn nothing_delivers() -> OperationError {
         "channels need the running server: its network and the key of its secrets".to_owned(),
     )
 }
+/// Why a channel cannot come back from the bin.
+fn in_the_way(known: &[ChannelRecord], found: &ChannelRecord) -> Option<OperationError> {
+    let has_key = |one: &&ChannelRecord| one.owner == found.owner && one.key == found.key;
+    let twin = known.iter().find(|one| one.name == found.name).or_else(|| known.iter().find(has_key))?;
+    let (id, other) = (found.id, twin.id);
+    let (code, message) = if twin.name == found.name {
+        let name = quote(&found.name);
+        let remedy = format!("rename that one or put it into the bin, then restore {id}");
+        ("name_taken", format!("channel {other} is called {name} by now: {remedy}"))
+    } else {
+        let (key, name) = (quote(&twin.key), quote(&twin.name));
+        let remedy = format!("put that one into the bin, then restore {id}");
+        ("id_taken", format!("the id {key} belongs to channel {other} ({name}): {remedy}"))
+    };
+    Some(OperationError::Conflict { code, message })
+}
+
 
 type Entry<'n> = (Key<'n>, Node<'n>);
 

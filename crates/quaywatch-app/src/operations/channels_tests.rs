@@ -251,10 +251,9 @@ async fn a_channel_that_monitors_tell_is_not_removed_and_its_new_name_is_carried
     let twin = create(&kit, r#"{"name":"free","type":"log"}"#).await.expect("another of that name");
     assert_ne!(twin.id, free.id);
     let taken = kit.operations.restore_channel(&owner(), free.id).await.expect_err("its name is taken");
-    assert!(matches!(
-        taken,
-        OperationError::Conflict { code: "name_taken", .. } | OperationError::Limit { .. }
-    ));
+    let OperationError::Conflict { code: "name_taken", message } = taken else { panic!("{taken}") };
+    let wanted = format!("channel {} is called `free` by now", twin.id);
+    assert!(message.contains(&wanted) && message.contains(&format!("then restore {}", free.id)), "{message}");
     kit.operations.delete_channel(&owner(), "free", None).await.expect("removed");
     assert_eq!(kit.operations.restore_channel(&owner(), free.id).await.expect("back").name, "free");
 }

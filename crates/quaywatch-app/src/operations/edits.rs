@@ -71,7 +71,7 @@ impl Operations {
         self.expect_editable(&record, revision).await?;
         let ReadSpec { spec, warnings } = reading::patched(&record, patch, &known)?;
         self.room(caller.account).await?.change(&spec, &record.to_spec()?)?;
-        if spec.identity() != record.key {
+        if is_called_anew(&record, &spec)? {
             self.expect_free(caller, &spec).await?;
         }
         self.write(&turn, caller, vec![put_over(&record, &spec)]).await?;
@@ -97,7 +97,8 @@ impl Operations {
         Ok(())
     }
 
-    /// Takes a monitor out of the bin again, with its history.
+    /// Takes a monitor out of the bin again, with its history. Where another one has its key but is called otherwise by
+    /// now, it comes back under another key.
     ///
     /// # Errors
     /// Where the caller may not, there is none in the bin, its name was taken since, or the plan allows no more.
@@ -116,8 +117,8 @@ impl Operations {
         let spec = record.to_spec()?;
         self.room(caller.account).await?.add(&spec)?;
         self.expect_channels_there(caller.account, &spec).await?;
-        self.expect_free(caller, &spec).await?;
-        self.write(&turn, caller, vec![ResourceChange::RestoreMonitor { id }]).await?;
+        let key = Some(self.key_to_return(caller, &record, &spec).await?);
+        self.write(&turn, caller, vec![ResourceChange::RestoreMonitor { id, key }]).await?;
         drop(turn);
         self.view(caller.account, id).await
     }
@@ -129,6 +130,24 @@ impl Operations {
             None => Ok(()),
             Some((_, twin)) => Err(taken(&twin)),
         }
+    }
+
+    /// The key under which a monitor comes out of the bin: its own; where the monitor that took that one is called
+    /// otherwise by now, one that nobody has. An id that somebody gave is never exchanged.
+    async fn key_to_return(
+        &self,
+        caller: &Caller,
+        record: &MonitorRecord,
+        spec: &MonitorSpec,
+    ) -> Result<String, OperationError> {
+        let keys = [record.key.clone(), spec.identity().to_owned(), record.id.to_string()];
+        let held = self.stored_by_keys(caller.account, keys.to_vec()).await?;
+        let same = |twin: &&MonitorRecord| spec.key.is_some() || twin.name == record.name;
+        if let Some(twin) = keys[..2].iter().filter_map(|key| held.get(key)).find(same) {
+            return Err(in_the_way(record, twin));
+        }
+        let free = keys.into_iter().find(|key| !held.contains_key(key));
+        free.ok_or_else(|| held.values().next().map_or_else(not_written, |twin| in_the_way(record, twin)))
     }
 
     /// Writes what a caller changes of what belongs to nobody but the account.
@@ -154,9 +173,9 @@ impl Operations {
     }
 }
 
-/// A monitor that is not there yet.
+/// A monitor that is not there yet. One of that name in the bin is another one, and stays there.
 pub(super) fn put_new(spec: &MonitorSpec) -> ResourceChange {
-    ResourceChange::PutMonitor {
+    ResourceChange::AddMonitor {
         key: spec.identity().to_owned(),
         name: spec.name.clone(),
         spec: spec.to_canonical(),
@@ -166,6 +185,11 @@ pub(super) fn put_new(spec: &MonitorSpec) -> ResourceChange {
 /// A monitor that changes. Its identity stays, whatever it is called now.
 pub(super) fn put_over(record: &MonitorRecord, spec: &MonitorSpec) -> ResourceChange {
     ResourceChange::PutMonitor { key: record.key.clone(), name: spec.name.clone(), spec: spec.to_canonical() }
+}
+
+/// Whether a monitor gets an identity that it does not have already.
+pub(super) fn is_called_anew(record: &MonitorRecord, spec: &MonitorSpec) -> Result<bool, OperationError> {
+    Ok(spec.identity() != record.key && spec.identity() != record.to_spec()?.identity())
 }
 
 /// The name (or the `id`) belongs to another monitor.
@@ -178,6 +202,23 @@ pub(super) fn taken(twin: &MonitorRecord) -> OperationError {
     );
     let code = if what == "name" { "name_taken" } else { "id_taken" };
     OperationError::Conflict { code, message }
+}
+
+/// What lies in the bin cannot come back beside this one.
+fn in_the_way(record: &MonitorRecord, twin: &MonitorRecord) -> OperationError {
+    let (id, other) = (record.id, twin.id);
+    if twin.name == record.name {
+        let name = quote(&record.name);
+        let message = format!(
+            "monitor {other} is called {name} by now: rename that one or put it into the bin, then restore {id}"
+        );
+        return OperationError::Conflict { code: "name_taken", message };
+    }
+    let (key, name) = (quote(&twin.key), quote(&twin.name));
+    let message = format!(
+        "the id {key} belongs to monitor {other} ({name}): put that one into the bin, then restore {id}"
+    );
+    OperationError::Conflict { code: "id_taken", message }
 }
 
 fn not_written() -> OperationError {

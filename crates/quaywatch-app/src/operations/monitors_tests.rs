@@ -8,9 +8,10 @@ use quaywatch_store::Store as _;
 use quaywatch_store::records::{ChangeSet, Owner, ResourceChange};
 
 use super::OperationError;
+use super::apply::Document;
 use super::audit::AuditQuery;
 use super::bulk::{BulkAct, BulkUpdate};
-use super::kit::{Kit, caller, owner};
+use super::kit::{HOUR, Kit, caller, owner};
 use super::monitors::{MonitorFilter, PauseFor, TagFilter};
 use crate::caller::Caller;
 use crate::config;
@@ -268,6 +269,101 @@ async fn a_removed_monitor_comes_back_with_its_number() {
     assert_eq!((back.id, back.spec.name.as_str()), (id, "db"));
     let again = kit.operations.restore_monitor(&owner(), id).await;
     assert!(matches!(again, Err(OperationError::NotFound { .. })), "it lies in no bin: {again:?}");
+}
+
+#[tokio::test]
+async fn what_lies_in_the_bin_is_nothing_that_is_made_anew() {
+    let kit = Kit::new().await;
+    let (operations, me) = (&kit.operations, owner());
+    let of = |host: &str| format!(r#"{{"name":"db","host":"{host}","port":5432}}"#);
+    let bin = async |id| operations.delete_monitor(&me, id, None).await.expect("removed");
+    let first = operations.create_monitor(&me, &body(&of("192.0.2.1"))).await.expect("made").monitor;
+    bin(first.id).await;
+    kit.clock.advance(HOUR);
+
+    // By each way in which the API makes monitors.
+    let second = operations.create_monitor(&me, &body(&of("192.0.2.2"))).await.expect("made").monitor;
+    assert_eq!((second.id, second.revision), (MonitorId(first.id.0 + 1), 1));
+    assert_eq!(second.created_at, first.created_at + HOUR);
+    bin(second.id).await;
+    let text = of("192.0.2.3");
+    let bulk = operations.bulk_monitors(&me, BulkAct::Create(&[body(&text)]), true).await.expect("done");
+    let third = bulk.items[0].outcome.as_ref().expect("made")[0].id;
+    bin(third).await;
+    let like = kit.monitor_of(AccountId::DEFAULT, r#"{"name":"like","host":"192.0.2.4","port":1}"#).await;
+    let over = body(r#"{"name":"db"}"#);
+    let fourth = operations.clone_monitor(&me, like, Some(&over)).await.expect("cloned").monitor.id;
+    bin(fourth).await;
+    let url = body(r#"{"url":"192.0.2.5","monitor_type":"tcp","port":1,"name":"db"}"#);
+    let fifth = operations.create_url(&me, &url).await.expect("made").url.id;
+    bin(fifth).await;
+    let text = "monitors: [{name: db, host: 192.0.2.6, port: 1}]\n";
+    let plan = operations.apply_document(&me, &Document::Import, text, false).await.expect("imported");
+    let sixth: MonitorId = plan.added[0].id.as_deref().expect("a number").parse().expect("a number");
+    let all = [first.id, second.id, third, fourth, fifth, sixth];
+    assert!(all.iter().collect::<std::collections::BTreeSet<_>>().len() == all.len(), "{all:?}");
+    let rows = operations.list_removed_monitors(&me, &Default::default()).await.expect("the bin").items;
+    let mut binned: Vec<(MonitorId, &str)> = rows.iter().map(|one| (one.id, &*one.target)).collect();
+    binned.sort();
+    assert_eq!(binned[..2], [(first.id, "192.0.2.1:5432"), (second.id, "192.0.2.2:5432")]);
+    assert_eq!(binned.len(), 5);
+
+    // What is in the way is told, and what is told helps.
+    let refused = operations.restore_monitor(&me, first.id).await.expect_err("the name is taken");
+    let OperationError::Conflict { code: "name_taken", message } = refused else { panic!("{refused}") };
+    let (said, remedy) =
+        (format!("monitor {sixth} is called `db` by now"), format!("then restore {}", first.id));
+    assert!(message.contains(&said) && message.contains(&remedy), "{message}");
+    operations.update_monitor(&me, sixth, &body(r#"{"name":"new db"}"#), None).await.expect("renamed");
+    let back = operations.restore_monitor(&me, first.id).await.expect("nothing is in the way");
+    assert_eq!(
+        (back.id, &*back.spec.target(), back.created_at),
+        (first.id, "192.0.2.1:5432", first.created_at)
+    );
+    let patch = body(r#"{"check_interval":"30s"}"#);
+    operations.update_monitor(&me, first.id, &patch, None).await.expect("it can be changed as any other");
+    operations.update_monitor(&me, sixth, &patch, None).await.expect("the other one too");
+}
+
+#[tokio::test]
+async fn the_document_of_an_owner_brings_back_what_it_had() {
+    let kit = Kit::new().await;
+    let apply = async |text: &str| {
+        let document = Document::Apply("infra".to_owned());
+        kit.operations.apply_document(&owner(), &document, text, false).await.expect("applied")
+    };
+    let with = "monitors: [{name: db, host: 192.0.2.1, port: 1}]\n";
+    let made = apply(with).await.added[0].id.clone();
+    assert_eq!(apply("monitors: []\n").await.removed.len(), 1);
+    assert_eq!(apply(with).await.added[0].id, made);
+}
+
+#[tokio::test]
+async fn what_is_switched_off_is_neither_resumed_nor_looked_at() {
+    let kit = Kit::new().await;
+    let (operations, me) = (&kit.operations, owner());
+    let id = kit
+        .monitor_of(AccountId::DEFAULT, r#"{"name":"db","host":"192.0.2.1","port":1,"enabled":false}"#)
+        .await;
+    let bulk = operations.bulk_monitors(&me, BulkAct::Resume(&[id]), false).await.expect("told by item");
+    let [item] = <[_; 1]>::try_from(bulk.items).expect("one");
+    let refused = [
+        operations.resume_monitor(&me, id).await.map(drop),
+        operations.check_now(&me, id).await.map(drop),
+        item.outcome.map(drop),
+    ];
+    for refused in refused {
+        let Err(OperationError::Conflict { code: "switched_off", message }) = refused else {
+            panic!("{refused:?}")
+        };
+        assert!(
+            message.contains("`enabled: false`") && message.contains(r#"m1 {"enabled": true}"#),
+            "{message}"
+        );
+    }
+    operations.pause_monitor(&me, id, &PauseFor::default()).await.expect("as before");
+    operations.update_monitor(&me, id, &body(r#"{"enabled":true}"#), None).await.expect("on again");
+    assert!(operations.resume_monitor(&me, id).await.expect("resumed").paused.is_none());
 }
 
 #[tokio::test]

@@ -113,7 +113,8 @@ pub(super) fn a_rename_keeps_the_number_and_an_old_revision_changes_nothing(open
 pub(super) fn what_is_in_the_bin_comes_back_unless_its_name_was_given_away(open: Open<'_>) {
     let bench = Bench::open(open);
     let bin = |id, revision| bench.api(vec![ResourceChange::BinMonitor { id, revision }]);
-    let restore = |id| bench.api(vec![ResourceChange::RestoreMonitor { id }]);
+    let restore_as = |id, key| bench.api(vec![ResourceChange::RestoreMonitor { id, key }]);
+    let restore = |id| restore_as(id, None);
     let first = bench.made("orders");
     assert!(matches!(bin(first, Some(7)), Err(StoreError::Stale { .. })));
     assert_eq!(bin(first, Some(1)).expect("removed").removed_monitors, [first]);
@@ -147,6 +148,11 @@ pub(super) fn what_is_in_the_bin_comes_back_unless_its_name_was_given_away(open:
 }
 
 pub(super) fn channels_change_by_number_as_monitors_do(open: Open<'_>) {
+    // Under another key it comes back beside the one that has its own.
+    assert!(matches!(restore_as(second, Some("orders 3".to_owned())), Err(StoreError::Taken(_))));
+    let beside = restore_as(second, Some("m2".to_owned())).expect("the key is free").monitors;
+    assert_eq!((beside[0].id, beside[0].key.as_str(), beside[0].name.as_str()), (second, "m2", "orders"));
+    bench.api(vec![ResourceChange::BinMonitor { id: second, revision: None }]).expect("removed");
     let bench = Bench::open(open);
     let made = bench.api(vec![add_channel("ops", "https://a"), add_channel("dev", "https://b")]);
     let ids: Vec<_> = made.expect("made").channels.iter().map(|channel| channel.id).collect();
@@ -242,7 +248,7 @@ pub(super) fn every_change_is_in_the_audit_log_as_it_was_and_as_it_is(open: Open
     let id = bench.made("orders");
     bench.api(vec![edit(id, None, "orders", "192.0.2.2")]).expect("changed");
     bench.api(vec![ResourceChange::BinMonitor { id, revision: None }]).expect("removed");
-    bench.api(vec![ResourceChange::RestoreMonitor { id }]).expect("restored");
+    bench.api(vec![ResourceChange::RestoreMonitor { id, key: None }]).expect("restored");
     let channel = bench.api(vec![add_channel("ops", "https://PLANTED")]).expect("made").channels[0].id;
     bench.api(vec![edit_channel(channel, None, "ops", "https://PLANTED/2")]).expect("changed");
     bench.change(Owner::File, vec![put("a", &spec("192.0.2.5"))], 2).expect("applied");

@@ -153,7 +153,7 @@ pub enum ResourceChange {
         /// [`crate::StoreError::Stale`] where it has another one.
         revision: Option<u32>,
     },
-    /// Takes a monitor out of the bin; [`crate::StoreError::Taken`] where another one has its key by now.
+    /// Takes a monitor out of the bin; [`crate::StoreError::Taken`] where another one has the key by now.
     RestoreMonitor {
         /// Which.
         id: MonitorId,
@@ -168,6 +168,8 @@ pub enum ResourceChange {
         kind: String,
         /// Canonical text.
         settings: String,
+        /// Under which key; `None`: the one that it had.
+        key: Option<String>,
     },
     /// As for monitors.
     EditChannel {

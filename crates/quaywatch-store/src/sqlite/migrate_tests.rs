@@ -291,7 +291,7 @@ fn what_began_in_schema_1_goes_on() {
     assert_eq!((applied.monitors[0].id, applied.monitors[0].revision), (ORDERS, 3));
     assert_eq!(applied.seq, 6, "after the pause and what was there");
     assert_eq!(bench.add(&["new"]), [MonitorId(GUESTS + MANY)]);
-    let back = file_change(vec![crate::records::ResourceChange::RestoreMonitor { id: GONE }]);
+    let back = file_change(vec![crate::records::ResourceChange::RestoreMonitor { id: GONE, key: None }]);
     assert_eq!(wait(account.apply(back, at(MINUTE))).expect("restored").monitors[0].revision, 2);
     let taken = wait(system.create_account("guests".to_owned(), at(0)));
     assert!(matches!(taken, Err(StoreError::Taken(_))), "{taken:?}");

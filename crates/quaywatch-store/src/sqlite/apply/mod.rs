@@ -157,7 +157,7 @@ impl<'a> Apply<'a> {
             ResourceChange::EditMonitor { id, revision, key, name, spec } => {
                 self.edit_monitor((id, revision), key, name, spec)
             }
-            ResourceChange::RestoreMonitor { id } => self.restore_monitor(id),
+            ResourceChange::RestoreMonitor { id, key } => self.restore_monitor(id, key),
             ResourceChange::PutChannel { key, name, kind, settings } => {
                 self.put_channel(channels::Put { key, name, kind, settings })
             }

@@ -72,7 +72,7 @@ impl Apply<'_> {
         self.revise_monitor(&known, false, key, name, spec)
     }
 
-    pub(super) fn restore_monitor(&mut self, id: MonitorId) -> Result<()> {
+    pub(super) fn restore_monitor(&mut self, id: MonitorId, wanted: Option<String>) -> Result<()> {
         let missing = || StoreError::Missing(format!("monitor {id} in the bin"));
         let (known, in_bin) = self.monitor_with_id(id)?.ok_or_else(missing)?;
         if !in_bin {
@@ -80,7 +80,8 @@ impl Apply<'_> {
         }
         self.expect_own(id, &known.owner)?;
         let sql = "SELECT coalesce(removed_key, resource_key) FROM monitor WHERE key = ?1";
-        let key: String = one(self.tx, sql, [key::monitor(id)], |row| row.get(0))?.ok_or_else(missing)?;
+        let had: String = one(self.tx, sql, [key::monitor(id)], |row| row.get(0))?.ok_or_else(missing)?;
+        let key = wanted.unwrap_or(had);
         self.expect_free_key(&key, Some(id))?;
         let (name, spec) = (known.name.clone(), known.spec.clone());
         self.revise_monitor(&known, true, key, name, spec)

@@ -38,7 +38,7 @@ impl JsonSchema for After {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "type": "string", "minLength": 1, "maxLength": 500, "description": "The `next` of the page before.",
+            "type": "string", "minLength": 1, "maxLength": 2000, "description": "The `next` of the page before.",
         })
     }
 }

@@ -296,7 +296,7 @@ impl Operations {
             acknowledged: query.acknowledged,
             severity: query.severity,
             codes: query.codes.clone(),
-            after: query.paging.after.as_deref().map(place).transpose()?,
+            after: query.paging.place()?.as_deref().map(place).transpose()?,
             window: query.window,
             limit: limit + 1,
         };
@@ -451,9 +451,9 @@ impl TimelineEntry {
     }
 }
 
-/// The place behind an incident, as a cursor says it.
-fn place(cursor: &str) -> Result<(Timestamp, IncidentId), OperationError> {
-    let (at, id) = cursor.split_once('.').ok_or_else(bad_cursor)?;
+/// The place behind an incident, as a cursor names it.
+fn place(text: &str) -> Result<(Timestamp, IncidentId), OperationError> {
+    let (at, id) = text.split_once('.').ok_or_else(bad_cursor)?;
     let at = at.parse().map_err(|_| bad_cursor())?;
     Ok((Timestamp(at), id.parse().map_err(|_| bad_cursor())?))
 }

@@ -11,7 +11,7 @@ use quaywatch_notify::notice::EvidenceWords;
 use quaywatch_store::StoreError;
 use quaywatch_store::records::{CheckRow, Window};
 
-use super::page::{Page, Paging, bad_cursor};
+use super::page::{Page, Paging, bad_cursor, cursor};
 use super::past::{self, Places, Watched};
 use super::{OperationError, Operations};
 use crate::caller::Caller;
@@ -157,7 +157,7 @@ impl<'q> Search<'q> {
                 }
                 if found.len() == limit || seen == MOST_SEEN {
                     let (slot, location) = self.after.expect("rows have been passed");
-                    return Ok((found, Some(format!("{slot}.{location}"))));
+                    return Ok((found, Some(cursor(format!("{slot}.{location}")))));
                 }
                 seen += 1;
                 self.after = Some((row.slot.millis(), row.location.0));

@@ -7,7 +7,7 @@ use quaywatch_engine::{Select, Surveyed};
 use quaywatch_store::records::{self, MonitorRecord, MonitorRow, Owner};
 
 use super::monitors::{LastCheck, MonitorFilter, MonitorList, MonitorQuery, MonitorView, PauseView};
-use super::page::{Page, bad_cursor};
+use super::page::{self, Page, bad_cursor};
 use super::reading::ToSpec as _;
 use super::refuse::not_found;
 use super::{OperationError, Operations, naming};
@@ -54,7 +54,7 @@ impl Operations {
         query: &MonitorQuery,
     ) -> Result<MonitorList, OperationError> {
         let store = self.store.account(account);
-        let after = query.paging.after.as_deref().map(str::parse).transpose().map_err(|_| bad_cursor())?;
+        let after = query.paging.place()?.map(|place| place.parse()).transpose().map_err(|_| bad_cursor())?;
         let mut channels = Vec::new();
         for name in &query.filter.channels {
             channels.append(&mut self.names_of_channel(account, name).await?);
@@ -68,7 +68,7 @@ impl Operations {
         };
         let page = store.monitor_page(asked).await?;
         let counts = store.status_counts().await?;
-        let next = page.next.map(|cursor| cursor.to_string());
+        let next = page.next.map(|place| page::cursor(place.to_string()));
         let items = self.views(page.items).await?;
         Ok(MonitorList { page: Page { items, next }, total: page.total, counts })
     }

@@ -19,7 +19,7 @@ pub use author::{Act, AuditFilter, AuditRecord, Author};
 pub use calls::{Idempotency, IdempotentCall, StoredAnswer};
 pub use config::{
     AcceptedConfig, Applied, ChangeRecord, ChangeSet, ChannelRecord, LocationRecord, MonitorRecord, Owner,
-    ResourceChange,
+    ResourceChange, RevisionRecord,
 };
 pub use delivery::{AttemptRecord, DeliveryRecord, DeliveryState, DeliveryUpdate, OutboxRecord, OutboxWrite};
 pub use incidents::{Acknowledged, EventRecord, EvidenceRecord, IncidentFilter, IncidentRecord};

@@ -42,6 +42,9 @@ pub(crate) struct CheckResult {
     recheck: bool,
     /// It reached the judge late.
     late: bool,
+    /// The address that decided, with its port: by the proof where there is one; else that of a monitor whose host is an
+    /// address, where it looked at that one already. Null of names: of their good checks no address is kept.
+    address: Option<String>,
     /// Each address that was dialled, the deciding one first, where proof is kept.
     attempts: Vec<Attempt>,
     /// What else the proof says, in one line.
@@ -64,6 +67,7 @@ impl From<ResultView> for CheckResult {
             stale_dns: view.stale_dns,
             recheck: view.recheck,
             late: view.late,
+            address: view.address.map(|address| address.to_string()),
             attempts: view.attempts.iter().map(Attempt::from).collect(),
             detail: view.detail,
         }

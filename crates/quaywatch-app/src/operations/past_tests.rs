@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use quaywatch_core::access::Role;
+use quaywatch_core::doc::Node;
 use quaywatch_core::judge::Status;
 use quaywatch_core::{
     AccountId, Attempt, ErrorCode, Evidence, IncidentId, LocationId, MonitorId, Signal, Stage, Timestamp,
@@ -133,6 +134,39 @@ async fn t23_a_result_says_null_when_ok_and_the_word_and_the_proof_when_not() {
     assert_eq!(bad.error_status.map(quaywatch_core::ErrorStatus::as_str), Some("tcp_refused"));
     assert_eq!((bad.latency_us, bad.elapsed_us, bad.attempts.len()), (None, Some(412), 1));
     assert_eq!(bad.detail.as_deref(), Some("RST in answer to SYN"));
+}
+
+#[tokio::test]
+async fn p22_a_good_check_names_the_address_that_it_looked_at() {
+    let kit = Kit::new().await;
+    let id = kit.monitor("db").await;
+    let by_name =
+        kit.monitor_of(AccountId::DEFAULT, r#"{"name":"named","host":"db.example.com","port":5432}"#).await;
+    let change = async |patch: &str| {
+        let patch = Node::from_json(patch).expect("JSON");
+        kit.operations.update_monitor(&owner(), id, &patch, None).await.expect("changed");
+    };
+    let addresses = async |id| {
+        let query = ResultQuery { newest_first: false, ..results_of(window(0, 3_600)) };
+        let page = kit.operations.list_results(&owner(), id, &query).await.expect("a page");
+        let address = |address: std::net::SocketAddr| address.to_string();
+        page.items.iter().map(|one| one.address.map(address)).collect::<Vec<_>>()
+    };
+    let old = Some("192.0.2.10:5432".to_owned());
+    kit.record(vec![ok(id, at(0), 910), failed(id, at(60), ErrorCode::SelfOverload)]).await;
+    kit.record(vec![ok(by_name, at(60), 910)]).await;
+    assert_eq!(addresses(id).await, [old.clone(), None], "what was not sent had no address");
+    assert_eq!(addresses(by_name).await, [None]);
+    change(r#"{"name":"orders","check_interval":"30s"}"#).await;
+    kit.record(vec![failed(id, at(120), ErrorCode::TcpRefused)]).await;
+    assert_eq!(addresses(id).await, [old.clone(), None, old]);
+
+    change(r#"{"host":"192.0.2.11"}"#).await;
+    change(r#"{"check_interval":"60s"}"#).await;
+    // The first of them may have been under way when the target changed.
+    kit.record(vec![ok(id, at(150), 910), ok(id, at(240), 910)]).await;
+    let new = Some("192.0.2.11:5432".to_owned());
+    assert_eq!(addresses(id).await, [None, None, None, None, new]);
 }
 
 #[tokio::test]

@@ -1,15 +1,18 @@
 //! Raw results of one monitor: what each check saw, with the proof where there is one.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use quaywatch_core::access::{Level, Policy, Resource};
+use quaywatch_core::spec::Host;
 use quaywatch_core::{
-    Attempt, ErrorCode, ErrorStatus, Evidence, LocationId, MonitorId, ResultFlags, Timestamp, Verdict,
+    Attempt, ErrorCode, ErrorStatus, Evidence, LocationId, MonitorId, MonitorSpec, ResultFlags, Timestamp,
+    Verdict,
 };
 use quaywatch_notify::notice::EvidenceWords;
 use quaywatch_store::StoreError;
-use quaywatch_store::records::{CheckRow, Window};
+use quaywatch_store::records::{CheckRow, RevisionRecord, Window};
 
 use super::page::{Page, Paging, bad_cursor, cursor};
 use super::past::{self, Places, Watched};
@@ -21,6 +24,10 @@ const MOST_SEEN: usize = 50_000;
 /// The longest piece of time that is read at once.
 const LONGEST_PIECE: Duration = Duration::from_secs(31 * 86_400);
 const SHORTEST_PIECE: Duration = Duration::from_secs(3_600);
+/// Edits of a monitor that are looked through for the one that changed its target.
+const MOST_REVISIONS: usize = 200;
+/// A check that was under way while the target changed may still have dialled the old one.
+const UNDER_WAY: Duration = Duration::from_secs(60);
 
 /// Which results are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +75,9 @@ pub struct ResultView {
     pub recheck: bool,
     /// It reached the judge late.
     pub late: bool,
+    /// The address that decided, with its port: by the proof where there is one; else that of a monitor whose host is an
+    /// address, where it looked at that one already. Nothing more is kept of a good check.
+    pub address: Option<SocketAddr>,
     /// Each address that was dialled, the deciding one first, where proof is kept.
     pub attempts: Vec<Attempt>,
     /// What else the proof says, in one line.
@@ -96,7 +106,8 @@ impl Operations {
         let mut search = Search::new(query, window, location)?;
         let (rows, next) = search.run(&watched).await?;
         let proofs = proofs(&watched, &rows).await?;
-        let items = rows.iter().map(|row| view(row, &watched.places, &proofs)).collect();
+        let target = Target::of(&watched).await?;
+        let items = rows.iter().map(|row| view(row, &watched.places, &proofs, target.as_ref())).collect();
         Ok(Page { items, next })
     }
 }
@@ -207,7 +218,49 @@ async fn proofs(watched: &Watched, rows: &[CheckRow]) -> Result<Proofs, StoreErr
     Ok(found.into_iter().map(|proof| ((proof.slot.millis(), proof.location), proof.evidence)).collect())
 }
 
-fn view(row: &CheckRow, places: &Places, proofs: &Proofs) -> ResultView {
+/// Of a monitor whose host is an address: that address, and since when it is the one that is looked at.
+struct Target {
+    address: SocketAddr,
+    since: Timestamp,
+}
+
+impl Target {
+    async fn of(watched: &Watched) -> Result<Option<Self>, StoreError> {
+        let Some(address) = literal(&watched.spec) else { return Ok(None) };
+        let mut target = Self { address, since: Timestamp(i64::MIN) };
+        let mut began: Option<RevisionRecord> = None;
+        for revision in watched.store.revisions(watched.record.id, MOST_REVISIONS).await? {
+            let spec = MonitorSpec::from_canonical(&revision.spec).ok();
+            if spec.as_ref().and_then(literal) != Some(address) {
+                break;
+            }
+            began = Some(revision);
+        }
+        // The first revision looked at nothing else before it, whatever the clock said then.
+        if began.as_ref().is_none_or(|began| began.revision > 1) {
+            target.since = began.map_or(watched.now, |began| began.at) + UNDER_WAY;
+        }
+        Ok(Some(target))
+    }
+
+    /// What a check dialled.
+    fn at(&self, row: &CheckRow) -> Option<SocketAddr> {
+        let dialled = match row.code.verdict() {
+            Verdict::Up | Verdict::Degraded | Verdict::Down => true,
+            Verdict::Unknown | Verdict::Blocked => false,
+        };
+        (dialled && row.slot >= self.since).then_some(self.address)
+    }
+}
+
+fn literal(spec: &MonitorSpec) -> Option<SocketAddr> {
+    match spec.host_and_port() {
+        (Host::Ip(address), port) => Some(SocketAddr::new(*address, port)),
+        (Host::Name(_), _) => None,
+    }
+}
+
+fn view(row: &CheckRow, places: &Places, proofs: &Proofs, target: Option<&Target>) -> ResultView {
     let location = places.name(row.location);
     let proof = proofs.get(&(row.slot.millis(), row.location));
     let marked = |flag| row.flags.has(flag);
@@ -225,6 +278,10 @@ fn view(row: &CheckRow, places: &Places, proofs: &Proofs) -> ResultView {
         stale_dns: marked(ResultFlags::STALE_DNS),
         recheck: marked(ResultFlags::RECHECK),
         late: marked(ResultFlags::LATE),
+        address: match proof.and_then(Evidence::deciding) {
+            Some(tried) => Some(tried.address),
+            None => target.and_then(|target| target.at(row)),
+        },
         attempts: proof.map(|proof| proof.attempts.clone()).unwrap_or_default(),
         detail: proof.map(|proof| EvidenceWords::of(&location, row.slot, row.code, proof).detail),
         location,

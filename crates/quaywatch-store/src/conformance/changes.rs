@@ -103,6 +103,11 @@ pub(super) fn a_rename_keeps_the_number_and_an_old_revision_changes_nothing(open
     bench.close();
     let bench = Bench::open(open);
     assert_eq!(wait(bench.account.monitor(id)).expect("read").expect("there").revision, 3);
+    let was: Vec<_> = wait(bench.account.revisions(id, 2)).expect("read");
+    assert_eq!(was.iter().map(|one| one.revision).collect::<Vec<_>>(), [3, 2]);
+    let all: Vec<_> = wait(bench.account.revisions(id, 9)).expect("read");
+    assert_eq!((all.len(), all[2].revision, &all[2].spec), (3, 1, &spec("192.0.2.1")));
+    assert_eq!(wait(bench.store.account(theirs).revisions(id, 9)), Ok(Vec::new()));
     let keys = vec!["orders".to_owned(), "nothing".to_owned(), "orders".to_owned()];
     let found = wait(bench.account.monitors_by_keys(Owner::Api, keys)).expect("read");
     assert_eq!(found.iter().map(|one| one.id).collect::<Vec<_>>(), [id]);
@@ -143,16 +148,16 @@ pub(super) fn what_is_in_the_bin_comes_back_unless_its_name_was_given_away(open:
     assert!(matches!(restore(first), Err(StoreError::Missing(_))), "it is there");
     assert!(matches!(restore(second), Err(StoreError::Taken(_))));
     assert_eq!(bench.names(), [(first, "orders".to_owned()), (third, "orders 3".to_owned())]);
-    retain(&bench, Retention::default(), 31 * 24 * HOUR);
-    assert_eq!(removed(None, 10), []);
-}
-
-pub(super) fn channels_change_by_number_as_monitors_do(open: Open<'_>) {
     // Under another key it comes back beside the one that has its own.
     assert!(matches!(restore_as(second, Some("orders 3".to_owned())), Err(StoreError::Taken(_))));
     let beside = restore_as(second, Some("m2".to_owned())).expect("the key is free").monitors;
     assert_eq!((beside[0].id, beside[0].key.as_str(), beside[0].name.as_str()), (second, "m2", "orders"));
     bench.api(vec![ResourceChange::BinMonitor { id: second, revision: None }]).expect("removed");
+    retain(&bench, Retention::default(), 31 * 24 * HOUR);
+    assert_eq!(removed(None, 10), []);
+}
+
+pub(super) fn channels_change_by_number_as_monitors_do(open: Open<'_>) {
     let bench = Bench::open(open);
     let made = bench.api(vec![add_channel("ops", "https://a"), add_channel("dev", "https://b")]);
     let ids: Vec<_> = made.expect("made").channels.iter().map(|channel| channel.id).collect();

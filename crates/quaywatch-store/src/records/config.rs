@@ -69,6 +69,17 @@ pub struct MonitorRecord {
     pub created_at: Timestamp,
 }
 
+/// What a monitor was from a moment on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevisionRecord {
+    /// Counts edits, from 1.
+    pub revision: u32,
+    /// The spec as canonical text.
+    pub spec: String,
+    /// Since when.
+    pub at: Timestamp,
+}
+
 /// A channel as stored. `settings` is canonical text; secrets in it are references (`${VAR}`, `file:`) or sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelRecord {
@@ -157,6 +168,8 @@ pub enum ResourceChange {
     RestoreMonitor {
         /// Which.
         id: MonitorId,
+        /// Under which key; `None`: the one that it had.
+        key: Option<String>,
     },
     /// As for monitors.
     AddChannel {
@@ -168,8 +181,6 @@ pub enum ResourceChange {
         kind: String,
         /// Canonical text.
         settings: String,
-        /// Under which key; `None`: the one that it had.
-        key: Option<String>,
     },
     /// As for monitors.
     EditChannel {

@@ -196,6 +196,9 @@ impl AccountStore for Handle {
     fn monitors_by_keys(&self, owner: Owner, keys: Vec<String>) -> BoxFuture<'_, Result<Vec<MonitorRecord>>> {
         self.read(move |connection, account| listing::by_keys(connection, account, (&owner, &keys)))
     }
+    fn revisions(&self, id: MonitorId, limit: usize) -> BoxFuture<'_, Result<Vec<RevisionRecord>>> {
+        self.read(move |connection, account| listing::revisions(connection, account, id, limit))
+    }
     fn monitor_rows(&self, ids: Vec<MonitorId>) -> BoxFuture<'_, Result<Vec<MonitorRow>>> {
         self.read(move |connection, account| listing::rows_of(connection, account, &ids))
     }

@@ -9,7 +9,8 @@ use super::{convert, listed};
 use crate::Result;
 use crate::blocks::key;
 use crate::records::{
-    GroupCount, MonitorRecord, MonitorRow, Owner, PauseRecord, RemovedChannel, StatusCounts, TagCount,
+    GroupCount, MonitorRecord, MonitorRow, Owner, PauseRecord, RemovedChannel, RevisionRecord, StatusCounts,
+    TagCount,
 };
 
 /// Monitors in the bin that one call gives at most.
@@ -57,6 +58,23 @@ pub(super) fn by_keys(
     found.sort_unstable_by_key(|monitor: &MonitorRecord| monitor.id);
     found.dedup_by_key(|monitor| monitor.id);
     Ok(found)
+}
+
+/// What a monitor is and what it was before, the newest first.
+pub(super) fn revisions(
+    connection: &Connection,
+    account: AccountId,
+    id: MonitorId,
+    limit: usize,
+) -> Result<Vec<RevisionRecord>> {
+    let sql = "SELECT revision, spec, revised_at FROM monitor WHERE key = ?1 AND account_id = ?2
+               UNION ALL
+               SELECT * FROM (SELECT revision, spec, revised_at FROM monitor_revision
+                              WHERE account_id = ?2 AND monitor_id = ?3 ORDER BY revision DESC LIMIT ?4)
+               ORDER BY 1 DESC LIMIT ?4";
+    rows(connection, sql, params![key::monitor(id), account.0, id.0, limit as i64], |row| {
+        Ok(RevisionRecord { revision: row.get(0)?, spec: row.get(1)?, at: Timestamp(row.get(2)?) })
+    })
 }
 
 fn sorted(ids: &[MonitorId]) -> Vec<MonitorId> {

@@ -8,8 +8,8 @@ use crate::records::{
     ChannelRecord, CheckRow, DeliveryRecord, EventRecord, EvidenceRecord, GroupCount, Idempotency,
     IdempotentCall, IncidentFilter, IncidentRecord, InputRecord, Interval, IntervalFilter, InvitationRecord,
     MemberRecord, MonitorPage, MonitorQuery, MonitorRecord, MonitorRow, NewInvitation, NewToken, Owner,
-    Pause, RemovedChannel, StatusCounts, StatusRecord, StoredAnswer, SummaryRow, TagCount, TokenRecord,
-    TransitionRecord, Window,
+    Pause, RemovedChannel, RevisionRecord, StatusCounts, StatusRecord, StoredAnswer, SummaryRow, TagCount,
+    TokenRecord, TransitionRecord, Window,
 };
 use crate::{BoxFuture, Result};
 
@@ -53,6 +53,8 @@ pub trait AccountStore: Send + Sync {
     fn monitors_by_ids(&self, ids: Vec<MonitorId>) -> BoxFuture<'_, Result<Vec<MonitorRecord>>>;
     /// Of these keys of an owner those that are there (not in the bin), ordered by id.
     fn monitors_by_keys(&self, owner: Owner, keys: Vec<String>) -> BoxFuture<'_, Result<Vec<MonitorRecord>>>;
+    /// What a monitor is and what it was before, the newest first, at most `limit`.
+    fn revisions(&self, id: MonitorId, limit: usize) -> BoxFuture<'_, Result<Vec<RevisionRecord>>>;
     /// What is said now of those of these monitors that are there, also in the bin, ordered by id.
     fn monitor_rows(&self, ids: Vec<MonitorId>) -> BoxFuture<'_, Result<Vec<MonitorRow>>>;
     /// A page of monitors with what is said of them, those in the bin left out.

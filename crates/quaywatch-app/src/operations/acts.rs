@@ -6,10 +6,11 @@ use quaywatch_core::access::{Level, Policy, Resource};
 use quaywatch_core::doc::quote;
 use quaywatch_core::{AccountId, MonitorId, Timestamp};
 use quaywatch_engine::NotNow;
-use quaywatch_store::records::{Applied, Pause};
+use quaywatch_store::records::{Applied, MonitorRecord, Owner, Pause};
 
 use super::changes::Turn;
 use super::monitors::{EDIT, MonitorView, PauseFor};
+use super::reading::ToSpec as _;
 use super::refuse::invalid;
 use super::{OperationError, Operations};
 use crate::caller::Caller;
@@ -41,7 +42,7 @@ impl Operations {
     /// Looks again. Resuming what is not paused changes nothing.
     ///
     /// # Errors
-    /// Where the caller may not, or there is none.
+    /// Where the caller may not, there is none, or it is switched off: then nobody would look all the same.
     pub async fn resume_monitor(
         &self,
         caller: &Caller,
@@ -58,7 +59,10 @@ impl Operations {
     ) -> Result<MonitorView, OperationError> {
         caller.require(EDIT)?;
         let turn = self.changes.turn().await;
-        self.stored(caller.account, id).await?;
+        let record = self.stored(caller.account, id).await?;
+        if pause.is_none() {
+            expect_enabled(&record)?;
+        }
         self.set_paused(&turn, caller, vec![id], pause).await?;
         drop(turn);
         self.view(caller.account, id).await
@@ -85,6 +89,7 @@ impl Operations {
     pub async fn check_now(&self, caller: &Caller, id: MonitorId) -> Result<Timestamp, OperationError> {
         caller.require(RESPOND)?;
         let record = self.stored(caller.account, id).await?;
+        expect_enabled(&record)?;
         let Some(engine) = self.engine() else { return Err(nothing_checks()) };
         self.await_turn(caller.account, id).await?;
         let conflict = |code, what: &str, remedy: &str| OperationError::Conflict {
@@ -112,6 +117,22 @@ impl Operations {
             (least / SHARE_OF_INTERVAL).min(LONGEST_WAIT).saturating_sub(self.clock.now().since(last.at));
         if wait.is_zero() { Ok(()) } else { Err(OperationError::Throttled(wait)) }
     }
+}
+
+/// A monitor that is switched off is not looked at, whoever resumes it.
+pub(super) fn expect_enabled(record: &MonitorRecord) -> Result<(), OperationError> {
+    if record.to_spec()?.enabled {
+        return Ok(());
+    }
+    let remedy = match &record.owner {
+        Owner::Api => format!("set it with `PATCH /api/v1/monitors/{} {{\"enabled\": true}}`", record.id),
+        Owner::File => "set `enabled: true` in the server's file, which owns it".to_owned(),
+        Owner::Apply(name) => {
+            format!("set `enabled: true` in the document of `quaywatch apply` that owns it ({})", quote(name))
+        }
+    };
+    let message = format!("monitor {} is switched off (`enabled: false`): {remedy}", quote(&record.name));
+    Err(OperationError::Conflict { code: "switched_off", message })
 }
 
 /// A pause that can be.

@@ -290,6 +290,9 @@ impl Bulk<'_> {
                         Ok(Writes { changes: vec![change], known: vec![record], ..Writes::default() })
                     }
                     BulkAct::Pause(..) | BulkAct::Resume(_) => {
+                        if matches!(self.act, BulkAct::Resume(_)) {
+                            super::acts::expect_enabled(&record)?;
+                        }
                         Ok(Writes { known: vec![record], ..Writes::default() })
                     }
                     BulkAct::Create(_) | BulkAct::Update(_) => unreachable!("these are other wishes"),

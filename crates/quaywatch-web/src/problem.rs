@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use quaywatch_app::operations::OperationError;
+use quaywatch_app::operations::plans::Allowed;
 use quaywatch_core::access::Policy;
 use quaywatch_core::doc::{self, Problems};
 use serde::Serialize;
@@ -17,12 +18,12 @@ use serde::Serialize;
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
 /// Why a request was not done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Problem(Box<Told>);
 
 /// What is told of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 struct Told {
     /// Which kind, as a path of this server's reference: `/problems/validation`.
     #[serde(rename = "type")]
@@ -97,11 +98,38 @@ impl Serialize for Place {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 struct ExceededLimit {
     name: &'static str,
     plan: String,
+    /// In words.
     allowed: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_locations: Option<Vec<String>>,
+}
+
+impl ExceededLimit {
+    fn new(name: &'static str, plan: String, allowed: Allowed) -> Self {
+        let words = allowed.to_string();
+        let (count, seconds, locations) = match allowed {
+            Allowed::Monitors(most) | Allowed::Channels(most) => (Some(most), None, None),
+            Allowed::Interval(least) => (None, Some(least), None),
+            Allowed::Retries { least, in_a_row } => (Some(u64::from(in_a_row)), Some(least), None),
+            Allowed::Locations(names) => (None, None, Some(names)),
+        };
+        Self {
+            name,
+            plan,
+            allowed: words,
+            allowed_count: count,
+            allowed_seconds: seconds.map(|least| least.as_secs_f64()),
+            allowed_locations: locations,
+        }
+    }
 }
 
 fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
@@ -142,6 +170,19 @@ impl Problem {
         let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
         problem.0.errors = errors;
         problem
+    }
+
+    /// Whether a plan's limit was reached.
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        self.0.limit.is_some()
+    }
+
+    /// With these wrong fields as well.
+    #[must_use]
+    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.0.errors = errors;
+        self
     }
 
     /// With a stable word.
@@ -241,7 +282,7 @@ impl From<OperationError> for Problem {
             OperationError::Changed => Self::new(StatusCode::PRECONDITION_FAILED, text),
             OperationError::Limit { limit, plan, allowed } => {
                 let mut problem = Self::new(StatusCode::FORBIDDEN, text).with_code("plan_limit");
-                problem.0.limit = Some(ExceededLimit { name: limit, plan, allowed });
+                problem.0.limit = Some(ExceededLimit::new(limit, plan, allowed));
                 problem
             }
             OperationError::Throttled(wait) => {

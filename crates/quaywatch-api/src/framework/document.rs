@@ -142,7 +142,10 @@ fn problem() -> Value {
                 "properties": {
                     "name": { "type": "string" },
                     "plan": { "type": "string" },
-                    "allowed": { "type": "string" },
+                    "allowed": { "type": "string", "description": "in words" },
+                    "allowed_count": { "type": "integer", "description": "at most so many" },
+                    "allowed_seconds": { "type": "number", "description": "no closer together than this" },
+                    "allowed_locations": { "type": "array", "items": { "type": "string" } },
                 },
             },
             "errors": {

@@ -191,7 +191,7 @@ fn pause(api: &Api, node: &Node<'_>) -> Result<PauseFor, Problem> {
 
 /// All or nothing was asked for, and something was wrong: everything that was, with its place.
 fn refused(word: &str, report: BulkReport) -> Problem {
-    let mut errors = Vec::new();
+    let (mut errors, mut limit, mut only_limits) = (Vec::new(), None, true);
     for (index, item) in report.items.into_iter().enumerate() {
         let Err(error) = item.outcome else { continue };
         let problem = Problem::from(error);
@@ -204,10 +204,13 @@ fn refused(word: &str, report: BulkReport) -> Problem {
                 place: Place::Pointer(at),
                 code: problem.code().unwrap_or("refused").to_owned(),
                 message: problem.detail().to_owned(),
-                suggestion: None,
+                suggestion: problem.code().and_then(remedy).map(str::to_owned),
             });
+            only_limits &= problem.is_limit();
+            limit = limit.or_else(|| problem.is_limit().then_some(problem));
             continue;
         }
+        only_limits = false;
         errors.extend(problem.errors().iter().cloned().map(|mut error| {
             if let Place::Pointer(pointer) = &mut error.place {
                 *pointer = format!("{at}{pointer}");
@@ -215,5 +218,19 @@ fn refused(word: &str, report: BulkReport) -> Problem {
             error
         }));
     }
-    Problem::invalid(errors)
+    match limit {
+        // Nothing is wrong with what was sent but that there is too much of it.
+        Some(limit) if only_limits => limit.with_errors(errors),
+        Some(_) | None => Problem::invalid(errors),
+    }
+}
+
+/// What to do about a code, where its words do not say it as a thing to send.
+fn remedy(code: &str) -> Option<&'static str> {
+    match code {
+        "name_taken" => Some("send another `name`, or change that monitor with `update`"),
+        "id_taken" => Some("send another `id`, or leave it out"),
+        "twice" => Some("name each monitor once"),
+        _ => None,
+    }
 }

@@ -153,7 +153,7 @@ impl Operations {
             Some(most) => Err(OperationError::Limit {
                 limit: "channels",
                 plan: plan.name.clone(),
-                allowed: format!("{most} channels"),
+                allowed: super::plans::Allowed::Channels(most),
             }),
         }
     }

@@ -12,6 +12,7 @@ use quaywatch_store::records::{ChangeSet, ChannelRecord, Owner, RemovedChannel, 
 use quaywatch_store::{AccountStore, StoreError};
 use serde_json::{Map, Value};
 
+use super::plans::Allowed;
 use super::refuse::{invalid, not_found};
 use super::{OperationError, Operations, naming, sealed};
 use crate::caller::Caller;
@@ -324,7 +325,7 @@ impl Operations {
             Some(most) => Err(OperationError::Limit {
                 limit: "channels",
                 plan: plan.name.clone(),
-                allowed: most.to_string(),
+                allowed: Allowed::Channels(most),
             }),
         }
     }
@@ -440,7 +441,6 @@ fn in_the_way(known: &[ChannelRecord], found: &ChannelRecord) -> Option<Operatio
     };
     Some(OperationError::Conflict { code, message })
 }
-
 
 type Entry<'n> = (Key<'n>, Node<'n>);
 

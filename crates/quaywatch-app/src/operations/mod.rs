@@ -192,8 +192,8 @@ pub enum OperationError {
         limit: &'static str,
         /// The plan's name.
         plan: String,
-        /// How much it allows, in words.
-        allowed: String,
+        /// How much it allows.
+        allowed: plans::Allowed,
     },
     /// Too often; when to try again.
     #[error("too many attempts: try again in {} s", .0.as_millis().div_ceil(1_000).max(1))]

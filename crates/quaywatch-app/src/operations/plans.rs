@@ -51,6 +51,43 @@ const SOONEST_RETRY: Duration = Duration::from_secs(5);
 /// Failures in a row before an alert, with a look after each.
 const MOST_FAILURES: u16 = 10;
 
+/// How much a plan allows of something, for programs; in words for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Allowed {
+    /// So many monitors, of every kind together.
+    Monitors(u64),
+    /// So many channels.
+    Channels(u64),
+    /// Checks no closer together than this.
+    Interval(Duration),
+    /// Retries no closer together than `least`, at most `in_a_row`.
+    Retries {
+        /// From one to the next.
+        least: Duration,
+        /// Failures in a row that a monitor may ask for before it alerts.
+        in_a_row: u16,
+    },
+    /// Checks from these places.
+    Locations(Vec<String>),
+}
+
+impl std::fmt::Display for Allowed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use quaywatch_core::spec::duration::Human;
+        match self {
+            Self::Monitors(1) => f.write_str("1 monitor of every kind"),
+            Self::Monitors(most) => write!(f, "{most} monitors of every kind"),
+            Self::Channels(1) => f.write_str("1 channel"),
+            Self::Channels(most) => write!(f, "{most} channels"),
+            Self::Interval(least) => write!(f, "a check every {} at most", Human(*least)),
+            Self::Retries { least, in_a_row } => {
+                write!(f, "a retry every {} at most, {in_a_row} in a row", Human(*least))
+            }
+            Self::Locations(names) => write!(f, "checks from {}", names.join(", ")),
+        }
+    }
+}
+
 /// What a plan still has room for.
 #[derive(Debug, Clone)]
 pub(super) struct Room {
@@ -63,8 +100,7 @@ impl Room {
     pub(super) fn add(&mut self, spec: &MonitorSpec) -> Result<(), OperationError> {
         self.allows(spec, None)?;
         if let Some(most) = self.plan.max_urls.filter(|most| self.used >= *most) {
-            let what = if most == 1 { "monitor" } else { "monitors" };
-            return Err(self.limit("max_urls", format!("{most} {what} of every kind")));
+            return Err(self.limit("max_urls", Allowed::Monitors(most)));
         }
         self.used += 1;
         Ok(())
@@ -85,28 +121,27 @@ impl Room {
         if let Some(least) = self.plan.min_interval.filter(|least| new.check_interval < *least)
             && old.is_none_or(|old| new.check_interval < old.check_interval)
         {
-            let least = quaywatch_core::spec::duration::Human(least);
-            return Err(self.limit("min_interval", format!("a check every {least} at most")));
+            return Err(self.limit("min_interval", Allowed::Interval(least)));
         }
         if self
             .plan
             .min_interval
             .is_some_and(|least| hammers(new, least) && !old.is_some_and(|old| hammers(old, least)))
         {
-            let allowed = format!("a retry every {} s, {MOST_FAILURES} in a row", SOONEST_RETRY.as_secs());
+            let allowed = Allowed::Retries { least: SOONEST_RETRY, in_a_row: MOST_FAILURES };
             return Err(self.limit("min_interval", allowed));
         }
         if let Some(allowed) = &self.plan.locations {
             let is_new = |name: &&String| old.is_none_or(|old| !old.locations.contains(name));
             let beyond = new.locations.iter().filter(is_new).find(|name| !allowed.contains(name));
             if beyond.is_some() {
-                return Err(self.limit("locations", format!("checks from {}", allowed.join(", "))));
+                return Err(self.limit("locations", Allowed::Locations(allowed.clone())));
             }
         }
         Ok(())
     }
 
-    fn limit(&self, limit: &'static str, allowed: String) -> OperationError {
+    fn limit(&self, limit: &'static str, allowed: Allowed) -> OperationError {
         OperationError::Limit { limit, plan: self.plan.name.clone(), allowed }
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Known {
     pub(super) channels: Vec<String>,
     /// What the account may dial.
     pub(super) egress: EgressPolicy,
+    /// What a monitor has that does not say it.
+    pub(super) defaults: Defaults,
 }
 
 impl Known {
@@ -40,7 +42,10 @@ impl Operations {
             channels.push(channel.name);
         }
         let locations = locations.into_iter().map(|location| location.name).collect();
-        Ok(Known { locations, channels, egress: self.settings.now().egress.of(account) })
+        // Who names no interval asks for none that their plan forbids.
+        let least = self.plan_of(account).await?.min_interval.unwrap_or_default();
+        let defaults = Defaults::of_interval(MonitorSpec::CHECK_INTERVAL.max(least));
+        Ok(Known { locations, channels, egress: self.settings.now().egress.of(account), defaults })
     }
 }
 
@@ -54,7 +59,7 @@ pub(super) struct ReadSpec {
 /// Reads one monitor.
 pub(super) fn one(body: &Node<'_>, known: &Known) -> Result<ReadSpec, OperationError> {
     let mut problems = Problems::new();
-    let spec = MonitorSpec::read(body, &Path::Root, &Defaults::default(), &known.context(), &mut problems);
+    let spec = MonitorSpec::read(body, &Path::Root, &known.defaults, &known.context(), &mut problems);
     match spec {
         Some(spec) if problems.is_fine() => {
             let mut warnings = warnings(&problems);
@@ -84,8 +89,7 @@ pub(super) fn several(
     let mut problems = Problems::new();
     let mut specs = Vec::new();
     let mut sink = |spec| specs.push(spec);
-    let defaults = Defaults::default();
-    MonitorSpec::read_all(body, &Path::Root, &defaults, &known.context(), &mut problems, &mut sink);
+    MonitorSpec::read_all(body, &Path::Root, &known.defaults, &known.context(), &mut problems, &mut sink);
     if !problems.is_fine() {
         return Err(OperationError::Invalid(problems));
     }
@@ -144,13 +148,20 @@ fn copy_name(name: &str) -> String {
     format!("{cut} (copy)")
 }
 
+/// The stored settings, with the interval that is left out where it is the built-in one: a plan's own default is for
+/// monitors that are new.
 fn stored(record: &MonitorRecord) -> Result<Node<'_>, OperationError> {
-    Node::from_json(&record.spec).map_err(|error| {
+    let mut node = Node::from_json(&record.spec).map_err(|error| {
         OperationError::Store(quaywatch_store::StoreError::Damaged {
             table: "monitor",
             detail: format!("the spec of {}: {error}", record.id),
         })
-    })
+    })?;
+    if node.get("check_interval").is_none() {
+        let seconds = MonitorSpec::CHECK_INTERVAL.as_secs().to_string();
+        push(&mut node, Cow::Borrowed("check_interval"), Node::plain(seconds));
+    }
+    Ok(node)
 }
 
 /// The stored spec.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::read::Context;
-use super::values::{At, alternatives};
+use super::values::{At, alternatives, code_point, is_unseen};
 use crate::doc::{self, Path, Problems, Span, Value, pairs, quote};
 
 pub(super) fn locations(at: &At<'_, '_>, cx: &Context<'_>, problems: &mut Problems) -> Option<Vec<String>> {
@@ -62,6 +62,9 @@ fn undeclared(
     problems: &mut Problems,
 ) {
     const SHOWN: usize = 12;
+    // What is known under several words (a name, an id) may stand there several times.
+    let mut seen = std::collections::HashSet::new();
+    let known: Vec<&str> = known.iter().copied().filter(|word| seen.insert(*word)).collect();
     let mut words: Vec<String> = known.iter().take(SHOWN).map(|k| format!("`{k}`")).collect();
     if known.len() > SHOWN {
         words.push(format!("{} more", known.len() - SHOWN));
@@ -175,6 +178,8 @@ fn tag(
         Some(format!("the tag {} is too long (64 characters, its value 256)", quote(name)))
     } else if name.chars().chain(value.chars()).any(char::is_control) {
         Some(format!("the tag {} has a control character in it", quote(name)))
+    } else if let Some(unseen) = name.chars().chain(value.chars()).find(|c| is_unseen(*c)) {
+        Some(format!("the tag {} has {} in it, which cannot be seen", quote(name), code_point(unseen)))
     } else if tags.contains_key(name) {
         Some(format!("the tag {} stands here twice", quote(name)))
     } else {

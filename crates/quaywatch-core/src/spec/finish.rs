@@ -12,9 +12,19 @@ use crate::doc::{Node, Path, Problems, Span, quote};
 
 /// The settings under `defaults:`, for every monitor of a document.
 #[derive(Debug, Clone, Default)]
-pub struct Defaults(Written);
+pub struct Defaults {
+    written: Written,
+    /// In the place of the built-in interval.
+    interval: Option<Duration>,
+}
 
 impl Defaults {
+    /// Nothing written; monitors that name no interval have this one.
+    #[must_use]
+    pub fn of_interval(interval: Duration) -> Self {
+        Self { interval: Some(interval), ..Self::default() }
+    }
+
     /// Reads the mapping under `defaults:`.
     #[must_use]
     pub fn read(node: &Node<'_>, path: &Path<'_>, context: &Context<'_>, problems: &mut Problems) -> Self {
@@ -33,7 +43,8 @@ impl Defaults {
                 }
             }
         }
-        Self(Written::read(node, path, context, problems).unwrap_or_default())
+        let written = Written::read(node, path, context, problems).unwrap_or_default();
+        Self { written, interval: None }
     }
 }
 
@@ -72,7 +83,8 @@ impl MonitorSpec {
     ) {
         let before = problems.errors();
         let Some(own) = Written::read(node, path, context, problems) else { return };
-        let mut laid = Laid { own: &own, below: &defaults.0, node, path, problems };
+        let mut laid =
+            Laid { own: &own, below: &defaults.written, interval: defaults.interval, node, path, problems };
         let targets = laid.targets();
         let template = laid.template();
         laid.mysql_blocks_its_guests(&template, targets.as_ref());
@@ -89,6 +101,8 @@ impl MonitorSpec {
 struct Laid<'l, 'a> {
     own: &'l Written,
     below: &'l Written,
+    /// Where nothing says one.
+    interval: Option<Duration>,
     node: &'l Node<'a>,
     path: &'l Path<'l>,
     problems: &'l mut Problems,
@@ -128,14 +142,14 @@ impl Laid<'_, '_> {
         self.problems.error(&self.path.key(key), span, code, message, remedy);
     }
 
-    /// A required setting that is not there: said at the entry's name, or at its beginning.
+    /// A required setting that is not there: its path is its own, its line that of the entry's name or beginning.
     fn missing(&mut self, key: &str, remedy: &str) {
         let span = self.own.name.given().map_or(self.node.span, |(_, span)| span);
         let message = match self.own.name.given() {
             Some((name, _)) => format!("monitor {} has no `{key}`", quote(name)),
             None => format!("this monitor has no `{key}`"),
         };
-        self.problems.error(self.path, span, "missing", message, remedy);
+        self.problems.error(&self.path.key(key), span, "missing", message, remedy);
     }
 
     fn targets(&mut self) -> Option<Targets> {
@@ -238,7 +252,8 @@ impl Laid<'_, '_> {
     }
 
     fn times(&mut self, spec: &mut MonitorSpec) {
-        spec.check_interval = lay!(self.check_interval).unwrap_or(MonitorSpec::CHECK_INTERVAL);
+        let interval = self.interval.unwrap_or(MonitorSpec::CHECK_INTERVAL);
+        spec.check_interval = lay!(self.check_interval).unwrap_or(interval);
         spec.timeout = lay!(self.timeout).unwrap_or(MonitorSpec::TIMEOUT);
         spec.dns_timeout = lay!(self.dns_timeout).unwrap_or(MonitorSpec::DNS_TIMEOUT);
         spec.retry_interval = MonitorSpec::default_retry_interval(spec.check_interval);

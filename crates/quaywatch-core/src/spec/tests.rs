@@ -51,6 +51,56 @@ fn with(settings: &str) -> String {
 }
 
 #[test]
+fn what_cannot_be_seen_is_no_part_of_a_name() {
+    for c in ['\u{200B}', '\u{200F}', '\u{202A}', '\u{202E}', '\u{2066}', '\u{2069}', '\u{FEFF}'] {
+        for json in [
+            format!(r#"{{"name":"d{c}b","host":"db","port":1}}"#),
+            with(&format!(r#""group":"a/{c}b""#)),
+            with(&format!(r#""tags":{{"e{c}":"x"}}"#)),
+        ] {
+            let told = read(&json).expect_err("unseen");
+            assert!(told.contains(&format!("U+{:04X}", u32::from(c))), "{told}");
+        }
+    }
+    assert!(read(r#"{"name":"База данных ✓ 数据","host":"db","port":1}"#).is_ok());
+}
+
+#[test]
+fn what_is_missing_has_a_place_of_its_own() {
+    let mut problems = Problems::new();
+    let node = Node::from_json("{}").expect("JSON");
+    let path = Path::Root.key("monitors");
+    let none =
+        MonitorSpec::read(&node, &path.index(3), &Defaults::default(), &context(&[], &[]), &mut problems);
+    assert!(none.is_none());
+    let places: Vec<_> = problems.iter().map(|one| one.pointer.as_str()).collect();
+    assert_eq!(places, ["/monitors/3/host", "/monitors/3/port", "/monitors/3/name"]);
+}
+
+#[test]
+fn what_is_known_by_several_words_is_listed_once() {
+    let locations = ["local".to_owned(), "mars".to_owned()];
+    let text = with(r#""locations":["venus"]"#);
+    let node = Node::from_json(&text).expect("JSON");
+    let mut problems = Problems::new();
+    let _ =
+        MonitorSpec::read(&node, &Path::Root, &Defaults::default(), &context(&locations, &[]), &mut problems);
+    assert!(problems.to_string().contains("known: `local` and `mars`"), "{problems}");
+}
+
+#[test]
+fn a_default_interval_is_for_those_that_name_none() {
+    let defaults = Defaults::of_interval(Duration::from_secs(300));
+    for (settings, seconds) in [("", 300), (r#""check_interval":null"#, 300), (r#""check_interval":30"#, 30)]
+    {
+        let text = with(settings);
+        let node = Node::from_json(&text).expect("JSON");
+        let spec = MonitorSpec::read(&node, &Path::Root, &defaults, &context(&[], &[]), &mut Problems::new());
+        assert_eq!(spec.expect("fine").check_interval, Duration::from_secs(seconds), "{settings}");
+    }
+}
+
+#[test]
 fn the_least_that_is_a_monitor_has_the_documented_defaults() {
     let spec = one(&with(""));
     assert_eq!(spec, MonitorSpec::tcp("x", Host::Name("db".into()), 5432));

@@ -65,6 +65,15 @@ impl At<'_, '_> {
             self.error(problems, "control_character", message, "write it in one line of plain text");
             return None;
         }
+        if let Some(unseen) = text.chars().find(|c| is_unseen(*c)) {
+            let message = format!(
+                "`{}` has {} in it, a character that cannot be seen and makes one name look like another",
+                self.key,
+                code_point(unseen)
+            );
+            self.error(problems, "unseen_character", message, "write it without that character");
+            return None;
+        }
         Some(text)
     }
 
@@ -240,6 +249,17 @@ impl At<'_, '_> {
         }
         Some(names)
     }
+}
+
+/// Characters of no width, and those that turn the direction of what follows: with them one name looks like another, or a
+/// line of a log like something else.
+pub(super) const fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+}
+
+/// As Unicode's tables name it.
+pub(super) fn code_point(c: char) -> String {
+    format!("U+{:04X}", u32::from(c))
 }
 
 /// `a`, `b` or `c`

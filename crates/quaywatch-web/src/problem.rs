@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use quaywatch_app::operations::OperationError;
 use quaywatch_app::operations::plans::Allowed;
-use quaywatch_core::access::Policy;
+use quaywatch_core::access::{Policy, Resource};
 use quaywatch_core::doc::{self, Problems};
 use serde::Serialize;
 
@@ -305,12 +305,20 @@ impl Problem {
     #[must_use]
     pub fn denied(policy: Policy) -> Self {
         let resource = policy.resource.word();
-        let (role, scope) = need(policy);
-        let scope = scope.map_or_else(
-            || "no token may do it".to_owned(),
-            |scope| format!("a token with the scope `{resource}:{scope}`"),
-        );
-        let detail = format!("this needs the role {role} in the account, or {scope}");
+        let detail = match (policy.resource, need(policy)) {
+            // What people do for themselves, and what makes accounts.
+            (Resource::People, (_, None)) => {
+                "this belongs to a person: sign in for it; no token may do it".to_owned()
+            }
+            (Resource::Account, (role, None)) => format!(
+                "this needs the role {role} in the server's first account, whoever is {role} elsewhere; no token may \
+                 do it"
+            ),
+            (_, (role, None)) => format!("this needs the role {role} in the account; no token may do it"),
+            (_, (role, Some(scope))) => format!(
+                "this needs the role {role} in the account, or a token with the scope `{resource}:{scope}`"
+            ),
+        };
         Self::new(StatusCode::FORBIDDEN, detail).with_code("access")
     }
 }
@@ -409,6 +417,40 @@ mod tests {
             "pointer": "/monitors", "line": 3, "column": 7, "code": "wrong", "message": "wrong",
         });
         assert_eq!(json[0], wanted);
+    }
+
+    #[test]
+    fn who_is_refused_hears_who_would_not_be() {
+        use quaywatch_core::access::Level;
+        let told = |resource, level| Problem::denied(Policy::new(resource, level)).detail().to_owned();
+        let edit = told(Resource::Monitors, Level::Edit);
+        assert_eq!(
+            edit,
+            "this needs the role editor in the account, or a token with the scope `monitors:write`"
+        );
+        assert!(told(Resource::People, Level::Own).starts_with("this belongs to a person: sign in"));
+        assert!(told(Resource::Account, Level::Own).contains("owner in the server's first account"));
+    }
+
+    #[test]
+    fn a_limit_is_a_number_beside_its_words() {
+        let limit = |limit, allowed| {
+            let error = OperationError::Limit { limit, plan: "free".to_owned(), allowed };
+            serde_json::to_value(Problem::from(error)).expect("JSON")["limit"].clone()
+        };
+        assert_eq!(
+            limit("max_urls", Allowed::Monitors(5)),
+            serde_json::json!({
+                "name": "max_urls", "plan": "free", "allowed": "5 monitors of every kind", "allowed_count": 5
+            })
+        );
+        assert_eq!(
+            limit("min_interval", Allowed::Interval(Duration::from_secs(300))),
+            serde_json::json!({
+                "name": "min_interval", "plan": "free", "allowed": "a check every 5m at most",
+                "allowed_seconds": 300.0
+            })
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use quaywatch_core::doc::{Node, Problems, Value as DocValue};
 use quaywatch_web::problem::{FieldError, Place, Problem, field_errors};
 use schemars::JsonSchema;
@@ -157,6 +157,23 @@ impl<T: Reads> Body for Settings<T> {
     }
 }
 
+/// Settings that may be left out altogether: then nothing is laid over anything.
+#[derive(Debug)]
+pub struct OptionalSettings<T>(pub Settings<T>);
+
+impl<T: Reads> Body for OptionalSettings<T> {
+    fn describe(describe: &mut Describe) -> Option<Value> {
+        Some(json_body(&describe.read::<T>(), false))
+    }
+
+    fn read(bytes: &Bytes, headers: &HeaderMap, checks: &Checks) -> Result<Self, Refused> {
+        if bytes.is_empty() {
+            return Ok(Self(Settings { text: "{}".to_owned(), schema: std::marker::PhantomData }));
+        }
+        Settings::read(bytes, headers, checks).map(Self)
+    }
+}
+
 /// What the reader says, which knows more, and what the schema says of places that the reader lets pass.
 fn merged<T: Reads>(node: &Node<'_>, wrong: Vec<FieldError>) -> Vec<FieldError> {
     let mut errors = match node.value {
@@ -188,6 +205,7 @@ impl Body for Raw {
     }
 
     fn read(bytes: &Bytes, headers: &HeaderMap, _: &Checks) -> Result<Self, Refused> {
+        is_plain(headers)?;
         let kind = media_type(headers);
         let fits = ["application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain"];
         if !fits.contains(&kind.as_str()) {
@@ -209,7 +227,19 @@ fn media_type(headers: &HeaderMap) -> String {
     kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
+/// A body is read as it arrives.
+fn is_plain(headers: &HeaderMap) -> Result<(), Refused> {
+    let coding = headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes).unwrap_or_default();
+    if coding.is_empty() || coding.eq_ignore_ascii_case(b"identity") {
+        return Ok(());
+    }
+    let coding = quaywatch_core::doc::quote(&String::from_utf8_lossy(coding));
+    let detail = format!("the body is encoded ({coding}): send it as it is, without `Content-Encoding`");
+    Err(Refused::Unreadable(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)))
+}
+
 fn is_json(headers: &HeaderMap) -> Result<(), Refused> {
+    is_plain(headers)?;
     let kind = media_type(headers);
     if kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json")) {
         return Ok(());

@@ -16,7 +16,7 @@ pub mod rule;
 pub mod validate;
 
 pub use answer::{Accepted, Created, Done, Listed, Output, Paged, Shown, Tagged, Text};
-pub use body::{Body, Json, Optional, Raw, Reads, Settings};
+pub use body::{Body, Json, Optional, OptionalSettings, Raw, Reads, Settings};
 pub use call::{Call, Head};
 pub use routes::{Docs, Routes, Tag, docs};
 pub use rule::{Needs, Public, SignedIn};

@@ -76,8 +76,41 @@ impl Checker {
                     None => found.push(plain(error, place(at))),
                 }
             }
+            // An object of which one thing is wanted.
+            ValidationErrorKind::MinProperties { .. } | ValidationErrorKind::MaxProperties { .. } => {
+                let schema_path = error.schema_path().as_str();
+                let parent = schema_path.rsplit_once('/').map_or("", |(parent, _)| parent);
+                let known = self.properties_beside(parent);
+                let message = "the object does not hold one thing to do".to_owned();
+                let suggestion = (!known.is_empty()).then(|| format!("send one of {}", listed(&known)));
+                found.push(wrong(place(at), "one_thing", message, suggestion));
+            }
+            ValidationErrorKind::Pattern { pattern } => {
+                let mut told = plain(error, place(at));
+                if let Some(index) = at.rsplit('/').next().filter(|last| last.parse::<usize>().is_ok()) {
+                    let list = at.rsplit('/').nth(1).filter(|name| !name.is_empty()).unwrap_or("list");
+                    let value = shown(error.instance());
+                    told.message = format!("item {index} of `{list}` is {value}, which has another form");
+                }
+                told.suggestion = Some(self.right_form(error.schema_path().as_str(), pattern));
+                found.push(told);
+            }
             _ => found.push(plain(error, place(at))),
         }
+    }
+
+    /// What fits a pattern, for people: the schema's example, its description, or else the pattern.
+    fn right_form(&self, schema_path: &str, pattern: &str) -> String {
+        let parent = schema_path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let schema = self.schema.pointer(parent);
+        let text = |name: &str| schema.and_then(|schema| schema.get(name));
+        let example = text("examples").and_then(|all| all.get(0)).and_then(Value::as_str);
+        if let Some(example) = example {
+            return format!("send it as in `{example}`");
+        }
+        text("description")
+            .and_then(Value::as_str)
+            .map_or_else(|| format!("send what fits `{pattern}`"), str::to_owned)
     }
 
     /// The names that stand beside the `additionalProperties` at this place of the schema.
@@ -124,24 +157,32 @@ fn plain(error: &ValidationError<'_>, place: Place) -> FieldError {
     let (code, message, suggestion) = match error.kind() {
         ValidationErrorKind::Type { kind } => {
             let wanted = match kind {
-                TypeKind::Single(kind) => kind.to_string(),
-                TypeKind::Multiple(kinds) => {
-                    kinds.iter().map(|kind| kind.to_string()).collect::<Vec<_>>().join(" or ")
-                }
+                TypeKind::Single(kind) => vec![kind.to_string()],
+                TypeKind::Multiple(kinds) => kinds.iter().map(|kind| kind.to_string()).collect(),
             };
             // Not quoted: what stands in the wrong place is now and then a password.
-            let sort = sort(error.instance());
-            ("wrong_type", format!("{name} is {sort}"), Some(format!("send {}", article(&wanted))))
+            if matches!(place, Place::Parameter(_)) {
+                // Every parameter arrives as a text, and one that is left out is not null.
+                (
+                    "wrong_type",
+                    format!("{name} is {}, which is not {}", quoted(error.instance()), one_of(&wanted)),
+                    Some(format!("send {}", one_of(&wanted))),
+                )
+            } else {
+                let sort = sort(error.instance());
+                ("wrong_type", format!("{name} is {sort}"), Some(format!("send {}", one_of_all(&wanted))))
+            }
         }
         ValidationErrorKind::Enum { options } => {
             let words: Vec<String> = options
                 .as_array()
                 .into_iter()
                 .flatten()
-                .map(|v| v.as_str().unwrap_or_default().to_owned())
+                .filter_map(|word| word.as_str().map(str::to_owned))
                 .collect();
             let given = error.instance().as_str().unwrap_or_default();
-            let meant = closest(given, words.iter().map(String::as_str));
+            let same = words.iter().map(String::as_str).find(|word| word.eq_ignore_ascii_case(given));
+            let meant = same.or_else(|| closest(given, words.iter().map(String::as_str)));
             let suggestion = meant.map_or_else(
                 || format!("there are {}", listed(&words)),
                 |meant| format!("did you mean `{meant}`?"),
@@ -184,6 +225,20 @@ fn wrong(place: Place, code: &str, message: String, suggestion: Option<String>) 
     FieldError { place, code: code.to_owned(), message, suggestion }
 }
 
+/// The kinds that a parameter may be; that it may be left out goes without saying.
+fn one_of(kinds: &[String]) -> String {
+    let kinds: Vec<String> = kinds.iter().filter(|kind| *kind != "null").cloned().collect();
+    one_of_all(&kinds)
+}
+
+fn one_of_all(kinds: &[String]) -> String {
+    kinds.iter().map(|kind| article(kind)).collect::<Vec<_>>().join(" or ")
+}
+
+fn quoted(value: &Value) -> String {
+    value.as_str().map_or_else(|| shown(value), quote)
+}
+
 fn article(kind: &str) -> String {
     match kind {
         "array" => "a list".to_owned(),
@@ -191,6 +246,7 @@ fn article(kind: &str) -> String {
         "integer" => "a whole number".to_owned(),
         "string" => "a text".to_owned(),
         "boolean" => "true or false".to_owned(),
+        "null" => "null".to_owned(),
         other => format!("a {other}"),
     }
 }

@@ -57,7 +57,7 @@ impl JsonSchema for BulkRequest {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let ids = json!({
             "type": "array", "minItems": 1, "maxItems": MOST,
-            "items": { "type": "string", "pattern": MonitorId::PATTERN },
+            "items": { "type": "string", "pattern": MonitorId::PATTERN, "examples": ["m42"] },
         });
         let pause = json!({
             "type": "object", "required": ["ids"], "additionalProperties": false,
@@ -71,7 +71,7 @@ impl JsonSchema for BulkRequest {
         let update = json!({
             "type": "object", "required": ["id", "set"], "additionalProperties": false,
             "properties": {
-                "id": { "type": "string", "pattern": MonitorId::PATTERN },
+                "id": { "type": "string", "pattern": MonitorId::PATTERN, "examples": ["m42"] },
                 "set": { "type": "object", "description": "as `MonitorPatch`" },
                 "revision": { "type": "integer", "minimum": 1, "maximum": u32::MAX },
             },

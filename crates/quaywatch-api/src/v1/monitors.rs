@@ -1,5 +1,6 @@
 //! `/monitors`: what is watched.
 
+use axum::http::StatusCode;
 use quaywatch_app::operations::monitors::PauseFor;
 use quaywatch_core::MonitorId;
 use quaywatch_core::access::{Level, Resource};
@@ -10,7 +11,8 @@ use serde_json::json;
 
 use super::expected;
 use crate::framework::{
-    Accepted, Call, Created, Done, Needs, Optional, Paged, Routes, Settings, Shown, Tag, Tagged, docs,
+    Accepted, Call, Created, Done, Needs, Optional, OptionalSettings, Paged, Routes, Settings, Shown, Tag,
+    Tagged, docs,
 };
 use crate::wire::evidence::TestReport;
 use crate::wire::ids::Id;
@@ -159,7 +161,12 @@ async fn read(call: Call<One, AtQuery>) -> Result<Tagged<Monitor>, Problem> {
     let id = call.path.id.0;
     let mut monitor = Monitor::from(call.api.operations.read_monitor(&call.caller, id).await?);
     if let Some(Time(at)) = call.query.at {
-        monitor = monitor.at(&call.api.operations.read_state_at(&call.caller, id, at).await?);
+        let state = call.api.operations.read_state_at(&call.caller, id, at).await?;
+        if state.status.is_none() {
+            let detail = format!("monitor {id} was not there yet at that moment");
+            return Err(Problem::new(StatusCode::NOT_FOUND, detail));
+        }
+        monitor = monitor.at(&state);
     }
     Ok(tagged(monitor))
 }
@@ -219,8 +226,10 @@ async fn check_now(call: Call<One>) -> Result<Accepted<Slot>, Problem> {
     Ok(Accepted(Slot { slot: Time(slot) }))
 }
 
-async fn clone(call: Call<One, (), Settings<MonitorPatch>>) -> Result<Created<WrittenMonitor>, Problem> {
-    let over = call.body.node();
+async fn clone(
+    call: Call<One, (), OptionalSettings<MonitorPatch>>,
+) -> Result<Created<WrittenMonitor>, Problem> {
+    let over = call.body.0.node();
     let written = call.api.operations.clone_monitor(&call.caller, call.path.id.0, Some(&over)).await?;
     Ok(created(written.into()))
 }

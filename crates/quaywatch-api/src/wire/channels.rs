@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use quaywatch_app::operations::channels::{ChannelView, TestedChannel};
+use quaywatch_app::operations::channels::{self as app, ChannelView, TestedChannel};
 use quaywatch_core::ChannelId;
+use quaywatch_core::doc::{Node, Problems};
 use quaywatch_notify::registry::{self, Form};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
@@ -183,7 +184,11 @@ impl JsonSchema for ChannelPatch {
     }
 }
 
-impl Reads for NewChannel {}
+impl Reads for NewChannel {
+    fn problems(node: &Node<'_>) -> Problems {
+        app::problems(node)
+    }
+}
 
 impl Reads for ChannelPatch {}
 

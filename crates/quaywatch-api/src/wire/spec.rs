@@ -93,7 +93,14 @@ impl Reads for TriedMonitor {
 
 impl Reads for MonitorPatch {
     fn suggest(name: &str) -> Option<String> {
-        suggest(name)
+        match name {
+            "id" => Some("leave it out: the `id` of a monitor stays what it is".to_owned()),
+            "hosts" | "ports" | "preset" => Some(
+                "this is one monitor: send `host` or `port`, or make several with `POST /monitors/bulk`"
+                    .to_owned(),
+            ),
+            _ => suggest(name),
+        }
     }
 }
 

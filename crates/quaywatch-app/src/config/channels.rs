@@ -174,9 +174,7 @@ fn parts(node: &Node<'_>, path: &Path<'_>, written: Written<'_>, problems: &mut 
             None => unknown(&at, key.span, kind, problems),
         }
     }
-    if problems.errors() == before {
-        try_to_build(kind, &resolved, &entries, (node, path), written, problems);
-    }
+    try_to_build(kind, &resolved, &entries, (node, path), written, problems);
     let name = name?;
     (problems.errors() == before).then_some(Parts { id, name, kind, stored, resolved })
 }
@@ -343,14 +341,22 @@ fn try_to_build(
         let field = problem.field.as_str();
         let is_lacking_secret = !resolved.contains_key(field)
             && kind.fields.iter().any(|one| one.name == field && one.required && one.secret);
+        let value = entries.iter().find(|(key, _)| key.text == problem.field).map(|(_, node)| node);
+        // What stands there and could not be read was told already.
+        if value.is_some_and(|value| !value.is_null()) && !resolved.contains_key(field) {
+            continue;
+        }
+        let meaning = kind.fields.iter().find(|one| one.name == field).map(|one| one.meaning);
         let remedy = match written {
             Written::Here { lacking } if lacking.contains(&field) => continue,
             Written::Elsewhere(_) if is_lacking_secret => {
                 format!("write `{field}: ${{NAME}}` or `{field}: file:PATH`; exports leave secrets out")
             }
-            Written::Here { .. } | Written::Elsewhere(_) => String::new(),
+            Written::Here { .. } if !resolved.contains_key(field) => String::new(),
+            Written::Here { .. } | Written::Elsewhere(_) => {
+                meaning.map(|meaning| format!("`{field}` is {meaning}")).unwrap_or_default()
+            }
         };
-        let value = entries.iter().find(|(key, _)| key.text == problem.field).map(|(_, node)| node);
         // The value may be a secret that sits in the environment: the key is shown, never what it holds.
         let span = value.map_or(node.span, |value| value.span);
         let message = format!("`{field}` {}", problem.message);

@@ -376,6 +376,14 @@ impl Operations {
     }
 }
 
+/// What is wrong with the body of a new channel as it stands.
+#[must_use]
+pub fn problems(body: &Node<'_>) -> Problems {
+    let mut problems = Problems::new();
+    let _ = read_clear(body, &Path::Root, &mut problems);
+    problems
+}
+
 /// What one caller changes.
 fn change_set(caller: &Caller, change: ResourceChange) -> ChangeSet {
     ChangeSet { owner: Owner::Api, actor: caller.author(), changes: vec![change], accepted: None }

@@ -142,6 +142,15 @@ fn gaps(unseen: &Unseen, rows: &[Interval]) -> Vec<(Timestamp, Option<Timestamp>
     parts
 }
 
+/// Where nobody looked, no outcome says why.
+fn sentence(status: Status, code: ErrorCode) -> &'static str {
+    match (status, code) {
+        (Status::Paused, ErrorCode::Ok) => "Paused, or switched off: nobody looked",
+        (Status::Pending, ErrorCode::Ok) => "Not looked at yet: the first result was awaited",
+        _ => reason::of(code).sentence,
+    }
+}
+
 impl IntervalView {
     fn of(row: &Interval) -> Self {
         Self {
@@ -150,7 +159,7 @@ impl IntervalView {
             to: row.to,
             status: row.status,
             code: row.code,
-            sentence: reason::of(row.code).sentence,
+            sentence: sentence(row.status, row.code),
             incident: row.incident,
             blind: false,
         }
@@ -170,6 +179,19 @@ mod tests {
             code: ErrorCode::TcpRefused,
             incident: None,
         }
+    }
+
+    #[test]
+    fn time_in_which_nobody_looked_says_so() {
+        for status in [Status::Paused, Status::Pending] {
+            let row = Interval { status, code: ErrorCode::Ok, ..row(1, None) };
+            let sentence = IntervalView::of(&row).sentence;
+            assert!(
+                sentence.contains("looked") && sentence != reason::of(ErrorCode::Ok).sentence,
+                "{sentence}"
+            );
+        }
+        assert_eq!(IntervalView::of(&row(1, None)).sentence, reason::of(ErrorCode::TcpRefused).sentence);
     }
 
     fn shown(rows: &[Interval], blind: &[(i64, Option<i64>)]) -> Vec<(i64, Option<i64>, bool)> {

@@ -133,10 +133,10 @@ pub(crate) fn expect_given_again(
                     keeps(&at.key(name), name);
                 }
             }
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_))
+                if is_given(sent) => {}
             Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-                if !is_given(sent) {
-                    keeps(&at, field.name);
-                }
+                keeps(&at, field.name);
             }
         }
     }

@@ -5,10 +5,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quaywatch_core::doc::{Key, Node, Path, Problem, Problems, Span, Style, Value, closest, pairs, quote};
+use quaywatch_core::doc::{
+    Key, Level, Node, Path, Problem, Problems, Span, Style, Value, closest, pairs, quote,
+};
 use quaywatch_core::judge::Status;
 use quaywatch_core::spec::values::{At, alternatives};
-use quaywatch_core::{ErrorCode, ErrorStatus, MonitorId, Timestamp};
+use quaywatch_core::spec::{Context, Defaults, Host, HostError};
+use quaywatch_core::{ErrorCode, ErrorStatus, MonitorId, MonitorSpec, Timestamp};
 use quaywatch_notify::registry;
 use quaywatch_store::records::{ChannelRecord, Window};
 
@@ -137,8 +140,7 @@ impl Operations {
     pub async fn create_url(&self, caller: &Caller, body: &Node<'_>) -> Result<WrittenUrl, OperationError> {
         caller.require(super::monitors::EDIT)?;
         let channels = self.account(caller).channels().await?;
-        let body = Body::read(body)?;
-        body.require()?;
+        let body = Body::read(body, true)?;
         let (mut node, warnings) = body.monitor(&channels, &[]);
         default(&mut node, "custom_timeout", CUSTOM_TIMEOUT);
         let mut count = 1;
@@ -172,7 +174,7 @@ impl Operations {
     ) -> Result<WrittenUrl, OperationError> {
         caller.require(super::monitors::EDIT)?;
         let channels = self.account(caller).channels().await?;
-        let body = Body::read(patch)?;
+        let body = Body::read(patch, false)?;
         let old = self.view(caller.account, id).await?;
         let (mut node, warnings) = body.monitor(&channels, &old.spec.channels);
         if node.get("custom_timeout").is_some() {
@@ -183,7 +185,8 @@ impl Operations {
             let (host, port) = old.spec.host_and_port();
             let text =
                 |name: &str, old: String| body.value(name).and_then(scalar_of).map_or(old, str::to_owned);
-            let target = format!("{}:{}", text("url", host.to_string()), text("port", port.to_string()));
+            let (host, port) = (text("url", host.to_string()), text("port", port.to_string()));
+            let target = target(&host, &port);
             if target != old.spec.name {
                 node = with(&node, "name", &target);
             }
@@ -233,10 +236,9 @@ impl Operations {
 /// What is wrong with a body as it stands; `new` where it must say what to watch.
 #[must_use]
 pub fn problems(body: &Node<'_>, new: bool) -> Problems {
-    let read = Body::read(body).and_then(|body| if new { body.require() } else { Ok(()) });
-    match read {
+    match Body::read(body, new) {
         Err(OperationError::Invalid(problems)) => problems,
-        Ok(()) | Err(_) => Problems::new(),
+        Ok(_) | Err(_) => Problems::new(),
     }
 }
 
@@ -286,7 +288,8 @@ struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    fn read(body: &'a Node<'a>) -> Result<Self, OperationError> {
+    /// `new`: it must say what to watch.
+    fn read(body: &'a Node<'a>, new: bool) -> Result<Self, OperationError> {
         let mut problems = Problems::new();
         let form = r#"send `{"url": "db.example.com", "monitor_type": "tcp", "port": 3306, "period": 60}`"#;
         let mut fields = Vec::new();
@@ -300,11 +303,38 @@ impl<'a> Body<'a> {
                 Field::Notify(_) if !value.is_null() => drop(at.boolean(&mut problems)),
                 Field::Protocol if !value.is_null() => drop(at.line(&mut problems, 64)),
                 Field::Same if *name == "port" && !value.is_null() => port(&at, &mut problems),
+                Field::Same if *name == "url" && !value.is_null() => url(&at, &mut problems),
                 Field::Same | Field::Foreign | Field::Notify(_) | Field::Protocol => {}
             }
             fields.push((*name, *field, value));
         }
-        if problems.is_fine() { Ok(Self { fields }) } else { Err(OperationError::Invalid(problems)) }
+        let read = Self { fields };
+        if new {
+            read.require(&mut problems);
+        }
+        if problems.is_fine() {
+            return Ok(read);
+        }
+        read.rest(&mut problems);
+        Err(OperationError::Invalid(problems))
+    }
+
+    /// What the reader of monitors says of the other fields, so that all that is wrong is told at once.
+    fn rest(&self, problems: &mut Problems) {
+        let (node, _) = self.monitor(&[], &[]);
+        let mut more = Problems::new();
+        let (defaults, context) = (Defaults::default(), Context::default());
+        let _ = MonitorSpec::read(&node, &Path::Root, &defaults, &context, &mut more);
+        let errors = more.iter().filter(|one| one.level == Level::Error);
+        for one in errors {
+            let field = one.pointer.trim_start_matches('/');
+            let is_said = problems.iter().any(|said| said.pointer == one.pointer);
+            // What a monitor needs beyond this call's own words is given by this call.
+            if !is_said && self.has(field) {
+                let (message, remedy) = (one.message.clone(), one.remedy.clone());
+                problems.error(&Path::Root.key(field), Span::default(), one.code, message, remedy);
+            }
+        }
     }
 
     fn value(&self, wanted: &str) -> Option<&'a Node<'a>> {
@@ -317,8 +347,7 @@ impl<'a> Body<'a> {
     }
 
     /// What a new one must have.
-    fn require(&self) -> Result<(), OperationError> {
-        let mut problems = Problems::new();
+    fn require(&self, problems: &mut Problems) {
         let mut missing = |name: &str, message: &str, remedy: &str| {
             if !self.has(name) {
                 problems.error(&Path::Root.key(name), Span::default(), "required", message, remedy);
@@ -326,12 +355,11 @@ impl<'a> Body<'a> {
         };
         missing("url", "`url` is required: the host, without a scheme", r#"send `"url": "db.example.com"`"#);
         missing("port", PORT_RULE, r#"send `"port": 3306`"#);
-        if problems.is_fine() { Ok(()) } else { Err(OperationError::Invalid(problems)) }
     }
 
     /// What it is called where nobody gives it a name.
     fn target(&self) -> Option<String> {
-        Some(format!("{}:{}", scalar_of(self.value("url")?)?, scalar_of(self.value("port")?)?))
+        Some(target(scalar_of(self.value("url")?)?, scalar_of(self.value("port")?)?))
     }
 
     /// The same as a body of a monitor, and what its sender should know.
@@ -374,10 +402,42 @@ impl<'a> Body<'a> {
 const PORT_RULE: &str = "`port` is required for `monitor_type: tcp`: an integer from 1 to 65535";
 
 fn port(at: &At<'_, '_>, problems: &mut Problems) {
-    let number = at.scalar().and_then(|(text, _)| text.trim().parse::<u16>().ok()).filter(|port| *port > 0);
-    if number.is_none() {
-        let message = format!("{PORT_RULE}; this is {}", at.node.describe());
-        at.error(problems, "integer", message, r#"send `"port": 3306`"#);
+    let number = match at.scalar() {
+        Some((text, Style::Plain)) => text.parse::<i128>().ok(),
+        Some((_, Style::Quoted)) | None => None,
+    };
+    let code = match number {
+        Some(1..=65_535) => return,
+        Some(_) => "out_of_range",
+        None => "integer",
+    };
+    let message = format!("{PORT_RULE}; this is {}", at.node.describe());
+    at.error(problems, code, message, r#"send `"port": 3306`"#);
+}
+
+/// The host of a `url`, which may have been pasted with its port.
+fn host_of(text: &str) -> Result<Host, HostError> {
+    let bare = text.strip_prefix("tcp://").unwrap_or(text);
+    Host::parse(bare).or_else(|error| match &error.split {
+        Some((host, Some(_))) if !bare.contains(['/', '@']) => Ok(host.clone()),
+        Some(_) | None => Err(error),
+    })
+}
+
+fn url(at: &At<'_, '_>, problems: &mut Problems) {
+    let Some(Err(error)) = at.scalar().map(|(text, _)| host_of(text.trim())) else { return };
+    // What stands before an `@` is often a password.
+    let text = at.scalar().map_or("", |(text, _)| text.rsplit('@').next().unwrap_or(text));
+    let message = format!("`url` is {}, which {}", quote(text), error.message);
+    let remedy = error.split.map_or(error.remedy, |(host, _)| format!(r#"send `"url": "{host}"`"#));
+    at.error(problems, "bad_host", message, remedy);
+}
+
+/// `db.example.com:3306`, whatever else was pasted with the host.
+fn target(url: &str, port: &str) -> String {
+    match (host_of(url), port.parse()) {
+        (Ok(host), Ok(port)) => host.with_port(port),
+        (Ok(_) | Err(_), _) => format!("{url}:{port}"),
     }
 }
 

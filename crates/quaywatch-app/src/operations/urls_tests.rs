@@ -52,9 +52,15 @@ async fn t15_t21_the_documented_call_works_letter_by_letter() {
 #[tokio::test]
 async fn t16_the_port_is_required_and_an_integer_in_range() {
     let kit = Kit::new().await;
-    for port in
-        ["", r#","port":null"#, r#","port":0"#, r#","port":65536"#, r#","port":"abc""#, r#","port":33.5"#]
-    {
+    for port in [
+        "",
+        r#","port":null"#,
+        r#","port":0"#,
+        r#","port":65536"#,
+        r#","port":"abc""#,
+        r#","port":33.5"#,
+        r#","port":"3306""#,
+    ] {
         let json = format!(r#"{{"url":"db.example.com","monitor_type":"tcp","period":60{port}}}"#);
         let result = create(&kit, &json).await;
         let Err(OperationError::Invalid(problems)) = result else { panic!("{json}: {result:?}") };
@@ -62,7 +68,7 @@ async fn t16_the_port_is_required_and_an_integer_in_range() {
         assert_eq!(problem.path, "port", "{json}");
         assert!(problem.message.contains("an integer from 1 to 65535"), "{}", problem.message);
     }
-    for port in ["1", "65535", r#""3306""#] {
+    for port in ["1", "65535", "3306"] {
         let json =
             format!(r#"{{"url":"db.example.com","monitor_type":"tcp","port":{port},"protocol":"mysql"}}"#);
         let made = create(&kit, &json).await.expect("in range");
@@ -90,12 +96,51 @@ async fn t17_what_belongs_to_http_is_ignored_and_a_value_is_warned_about() {
 }
 
 #[tokio::test]
+async fn everything_that_is_wrong_with_a_url_is_told_at_once_in_its_own_words() {
+    let kit = Kit::new().await;
+    let wrong = async |body: &str| {
+        let Err(OperationError::Invalid(problems)) = create(&kit, body).await else { panic!("{body}") };
+        problems
+    };
+    let all = wrong(r#"{"url":"http://db.example.com","port":70000,"period":"soon","nope":1}"#).await;
+    let told: Vec<_> = all.iter().map(|one| (one.pointer.as_str(), one.code)).collect();
+    assert_eq!(
+        told,
+        [
+            ("/url", "bad_host"),
+            ("/port", "out_of_range"),
+            ("/nope", "unknown_key"),
+            ("/period", "bad_duration")
+        ]
+    );
+    let scheme = all.iter().next().expect("the first");
+    assert_eq!(scheme.remedy, r#"send `"url": "db.example.com"`"#);
+    for (port, code) in [("0", "out_of_range"), (r#""3306""#, "integer"), ("1.5", "integer")] {
+        let all = wrong(&format!(r#"{{"url":"a","port":{port}}}"#)).await;
+        let one = all.iter().next().expect("one");
+        assert!(one.code == code && one.message.starts_with("`port` is required for"), "{one}");
+    }
+    let both: Vec<_> = wrong(r#"{"enabled":"x"}"#).await.iter().map(|one| one.pointer.clone()).collect();
+    assert_eq!(both, ["/url", "/port", "/enabled"]);
+    let secret = wrong(r#"{"url":"u:PLANTED@h/x","port":1}"#).await.to_string();
+    assert!(!secret.contains("PLANTED"), "{secret}");
+    let pasted = create(&kit, r#"{"url":"db.example.com:3307","port":3307}"#).await.expect("made").url;
+    assert_eq!((pasted.name.as_str(), pasted.url.as_str()), ("db.example.com:3307", "db.example.com"));
+}
+
+#[tokio::test]
 async fn t18_a_url_counts_and_its_period_is_the_plans_at_least() {
     let plans =
         "server: {plans: {free: {max_urls: 1, min_interval: 5m}}, default_plan: free}\nmonitors: []\n";
     let kit = Kit::with(plans).await;
     let often = create(&kit, DOCUMENTED).await;
     assert!(matches!(often, Err(OperationError::Limit { limit: "min_interval", .. })), "{often:?}");
+    let unsaid = create(&kit, r#"{"url":"192.0.2.1","port":1}"#).await.expect("no period is the plan's");
+    assert_eq!(unsaid.url.period, Duration::from_secs(300));
+    let null = Node::from_json(r#"{"check_interval":null,"tags":{"a":"b"}}"#).expect("JSON");
+    let patched = kit.operations.update_monitor(&owner(), unsaid.url.id, &null, None).await.expect("patched");
+    assert_eq!(patched.monitor.spec.check_interval, Duration::from_secs(300));
+    kit.operations.delete_url(&owner(), unsaid.url.id).await.expect("gone");
     let slow = DOCUMENTED.replace("60", "300");
     create(&kit, &slow).await.expect("the first");
     let second = create(&kit, &slow).await;

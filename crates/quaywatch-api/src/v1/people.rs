@@ -144,7 +144,7 @@ async fn accept(call: Open<Json<AcceptRequest>>) -> Result<Begun, Problem> {
     let session = identity.accept_invitation(acceptance, call.caller.as_ref(), &origin).await?;
     if let Some(Credential::Session(old)) = &call.head.credential {
         // Its cookie is replaced: nobody holds it any more.
-        identity.sign_out(old.reveal()).await?;
+        identity.sign_out(old.reveal(), &origin).await?;
     }
     Ok(Begun::of(&session, &call.api))
 }

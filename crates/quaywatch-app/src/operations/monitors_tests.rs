@@ -367,34 +367,6 @@ async fn what_is_switched_off_is_neither_resumed_nor_looked_at() {
 }
 
 #[tokio::test]
-async fn what_is_switched_off_is_neither_resumed_nor_looked_at() {
-    let kit = Kit::new().await;
-    let (operations, me) = (&kit.operations, owner());
-    let id = kit
-        .monitor_of(AccountId::DEFAULT, r#"{"name":"db","host":"192.0.2.1","port":1,"enabled":false}"#)
-        .await;
-    let bulk = operations.bulk_monitors(&me, BulkAct::Resume(&[id]), false).await.expect("told by item");
-    let [item] = <[_; 1]>::try_from(bulk.items).expect("one");
-    let refused = [
-        operations.resume_monitor(&me, id).await.map(drop),
-        operations.check_now(&me, id).await.map(drop),
-        item.outcome.map(drop),
-    ];
-    for refused in refused {
-        let Err(OperationError::Conflict { code: "switched_off", message }) = refused else {
-            panic!("{refused:?}")
-        };
-        assert!(
-            message.contains("`enabled: false`") && message.contains(r#"m1 {"enabled": true}"#),
-            "{message}"
-        );
-    }
-    operations.pause_monitor(&me, id, &PauseFor::default()).await.expect("as before");
-    operations.update_monitor(&me, id, &body(r#"{"enabled":true}"#), None).await.expect("on again");
-    assert!(operations.resume_monitor(&me, id).await.expect("resumed").paused.is_none());
-}
-
-#[tokio::test]
 async fn a_pause_is_kept_over_edits_and_belongs_to_whoever_owns_the_monitor() {
     let kit = Kit::new().await;
     let (own, file) = (kit.monitor("db").await, from_file(&kit).await);

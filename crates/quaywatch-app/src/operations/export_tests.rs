@@ -190,8 +190,11 @@ async fn an_export_of_one_owner_is_made_true_again_by_that_owner() {
     assert!(plan.warnings[0].span.line > 0);
 }
 
+/// Owner, key and name of a channel; of a monitor, with whom it tells.
+type Anything = (Vec<(Owner, usize, usize)>, Vec<(Owner, usize, usize, Vec<usize>)>);
+
 /// Owners, keys and names from so few that they meet.
-fn anything() -> impl Strategy<Value = (Vec<(Owner, usize, usize)>, Vec<(Owner, usize, usize, Vec<usize>)>)> {
+fn anything() -> impl Strategy<Value = Anything> {
     let someone = || {
         prop_oneof![
             3 => Just(Owner::Api),

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use people::{
-    Inside, Place, Token, TokenCommand, TokenCreate, TokenList, TokenRevoke, User, UserAdd, UserCommand,
-    UserResetPassword,
+    Account, AccountCommand, AccountPlan, Inside, Place, Token, TokenCommand, TokenCreate, TokenList,
+    TokenRevoke, User, UserAdd, UserCommand, UserResetPassword,
 };
 pub(crate) use remote::{
     Apply, Get, GetOutput, Named, Pause, PlanOutput, Profile, ProfileAdd, ProfileCommand, Remote, Resume,
@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Add people, list them, or set a lost password, on the server's own host
     User(User),
+    /// List accounts, or give one a plan, on the server's own host
+    Account(Account),
     /// Make, list or revoke API tokens, on the server's own host or over its API
     Token(Token),
     /// Make a document of monitors and channels true on a server
@@ -89,7 +91,7 @@ pub(crate) struct Serve {
     #[arg(long, env = "QUAYWATCH_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// Where to listen for /metrics, /healthz, /readyz [default: 127.0.0.1:8080]
+    /// Where to listen for pages, the API, /metrics, /healthz and /readyz [default: 127.0.0.1:8080]
     #[arg(long, env = "QUAYWATCH_LISTEN", value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
 

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::Export(export) => command::export::run(&export),
         Command::Status(status) => command::status::run(&status),
         Command::User(user) => command::user::run(&user),
+        Command::Account(account) => command::account::run(&account),
         Command::Token(token) => command::token::run(&token),
         Command::Apply(apply) => command::apply::run(&apply),
         Command::Get(get) => command::get::run(&get),

@@ -1,4 +1,4 @@
-//! People and tokens: what `user` and `token` take.
+//! People, accounts and tokens: what `user`, `account` and `token` take.
 
 use std::time::Duration;
 
@@ -93,6 +93,53 @@ pub(crate) struct UserResetPassword {
     /// Leave their passkeys, links to providers, tokens and invitations as they are: without it they end
     #[arg(long)]
     pub(crate) only_password: bool,
+
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Works with the server running or not, and holds at once. Whoever may write the data directory may do this; the audit log \
+of the account names them by their user number. With --config the plans of the server's file are known: `list` shows which \
+holds, and a plan that is not there is refused.
+
+Examples:
+  quaywatch account list --config /etc/quaywatch.yaml
+  quaywatch account plan globex business --config /etc/quaywatch.yaml
+  quaywatch account plan a7 --none --data-dir /var/lib/quaywatch")]
+pub(crate) struct Account {
+    #[command(subcommand)]
+    pub(crate) command: AccountCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountCommand {
+    /// List all accounts with their plans
+    List(AccountList),
+    /// Give an account one of the plans of the server's file
+    Plan(AccountPlan),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccountList {
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccountPlan {
+    /// Its name or its id (`a7`)
+    #[arg(value_name = "ACCOUNT")]
+    pub(crate) account: String,
+
+    /// The name of the plan
+    #[arg(value_name = "PLAN", required_unless_present = "none")]
+    pub(crate) plan: Option<String>,
+
+    /// Take back the plan that it was given
+    #[arg(long, conflicts_with = "plan")]
+    pub(crate) none: bool,
 
     #[command(flatten)]
     pub(crate) data: Data,

@@ -1,4 +1,4 @@
-//! What `user` and `token` share: the store beside a server that may be running, identity over it, and who acts.
+//! What `user`, `account` and `token` share: the store beside a server that may be running, identity over it, and who acts.
 
 use std::process::ExitCode;
 use std::sync::Arc;

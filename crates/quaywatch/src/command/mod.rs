@@ -1,5 +1,6 @@
 //! One file a subcommand: it reads its arguments, calls `quaywatch-app`, and prints.
 
+pub(crate) mod account;
 pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod completions;

@@ -231,10 +231,10 @@ impl Operations {
         let found = &found.ok_or_else(|| not_found("channel", id))?.channel;
         self.expect_mine(found, None)?;
         let known = store.channels().await?;
-        self.expect_room_for_channel(caller.account, known.len() as u64).await?;
         if let Some(twin) = in_the_way(&known, found) {
             return Err(twin);
         }
+        self.expect_room_for_channel(caller.account, known.len() as u64).await?;
         let set = change_set(caller, ResourceChange::RestoreChannel { id });
         let applied = turn.apply(caller.account, set, self.clock.now()).await?;
         self.channel_view(written(&applied.channels)?)
@@ -424,15 +424,6 @@ fn expect_free(known: &[ChannelRecord], name: &str, own: Option<ChannelId>) -> R
     }
 }
 
-fn written(channels: &[ChannelRecord]) -> Result<&ChannelRecord, OperationError> {
-    channels.first().ok_or_else(|| OperationError::Unavailable("the channel was not written".to_owned()))
-}
-
-fn nothing_delivers() -> OperationError {
-    OperationError::Unavailable(
-        "channels need the running server: its network and the key of its secrets".to_owned(),
-    )
-}
 /// Why a channel cannot come back from the bin.
 fn in_the_way(known: &[ChannelRecord], found: &ChannelRecord) -> Option<OperationError> {
     let has_key = |one: &&ChannelRecord| one.owner == found.owner && one.key == found.key;
@@ -448,6 +439,16 @@ fn in_the_way(known: &[ChannelRecord], found: &ChannelRecord) -> Option<Operatio
         ("id_taken", format!("the id {key} belongs to channel {other} ({name}): {remedy}"))
     };
     Some(OperationError::Conflict { code, message })
+}
+
+fn written(channels: &[ChannelRecord]) -> Result<&ChannelRecord, OperationError> {
+    channels.first().ok_or_else(|| OperationError::Unavailable("the channel was not written".to_owned()))
+}
+
+fn nothing_delivers() -> OperationError {
+    OperationError::Unavailable(
+        "channels need the running server: its network and the key of its secrets".to_owned(),
+    )
 }
 
 type Entry<'n> = (Key<'n>, Node<'n>);

@@ -16,7 +16,9 @@ fn with_input(arguments: &[&str], input: &str) -> Output {
 
 #[test]
 fn help_of_every_command() {
-    for command in ["", "serve", "check", "validate", "ports", "export", "status", "completions", "man"] {
+    for command in
+        ["", "serve", "check", "validate", "ports", "export", "status", "account", "completions", "man"]
+    {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let output = quaywatch(&arguments);
         assert!(output.status.success());

@@ -88,6 +88,44 @@ fn a_first_start_prints_a_link_until_somebody_is_there() {
 }
 
 #[test]
+fn an_account_is_given_a_plan_while_the_server_runs() {
+    let text =
+        "server: {plans: {free: {max_urls: 5}, vip: {max_urls: 50}}, default_plan: free}\nmonitors: []\n";
+    let mut server = Server::new(BINARY, text);
+    server.start();
+    let reader = token(&server.data(), "reader", "admin");
+    let read = |path: &str| {
+        let (status, body) =
+            server.get_with(path, &format!("authorization: Bearer {reader}")).expect("an answer");
+        assert_eq!(status, 200, "{body}");
+        body
+    };
+    assert!(read(ACCOUNT).contains("\"plan\":\"free\""), "{}", read(ACCOUNT));
+    let given = beside(&server.data(), &["account", "plan", "default", "vip"], "");
+    assert!(
+        given.status.success() && err(&given).contains("default (a1) was given the plan `vip`"),
+        "{}",
+        err(&given)
+    );
+    assert!(read(ACCOUNT).contains("\"plan\":\"vip\""), "at once: {}", read(ACCOUNT));
+    let log = read("/api/v1/audit");
+    assert!(log.contains("account.changed") && log.contains("cli:"), "{log}");
+
+    let file = server.file();
+    let file = file.to_str().expect("a plain path");
+    let list = out(&beside(&server.data(), &["account", "list", "--config", file], ""));
+    assert!(list.contains("Plan that holds") && list.contains("vip"), "{list}");
+    let typo = beside(&server.data(), &["account", "plan", "a1", "fre", "--config", file], "");
+    assert_eq!(typo.status.code(), Some(1));
+    assert!(err(&typo).contains("did you mean `free`?"), "{}", err(&typo));
+    let unknown = beside(&server.data(), &["account", "plan", "globex", "vip"], "");
+    assert!(!unknown.status.success() && err(&unknown).contains("there are default"), "{}", err(&unknown));
+    let none = beside(&server.data(), &["account", "plan", "a1", "--none", "--config", file], "");
+    assert!(err(&none).contains("`free` holds"), "{}", err(&none));
+    assert!(read(ACCOUNT).contains("\"plan\":\"free\""), "{}", read(ACCOUNT));
+}
+
+#[test]
 fn what_is_not_there_is_said() {
     let directory = tempfile::tempdir().expect("a directory");
     for arguments in [&["user", "list"][..], &["token", "create", "--name", "ci", "--scope", "read"][..]] {

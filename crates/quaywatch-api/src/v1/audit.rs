@@ -29,7 +29,7 @@ struct AuditQuery {
     /// Only of this kind of thing: `monitor`, `channel`, `token`, …
     #[schemars(length(min = 1, max = 40))]
     kind: Option<String>,
-    /// Only of the thing with this id: `m42`, `ch4`.
+    /// Only of the thing with this id: `m42`, `ch4`; a number alone means it of any kind.
     #[schemars(length(min = 1, max = 100))]
     object: Option<String>,
     /// Only by this actor: `user:u3`, `token:tok5`, `file`, `cli:0`.

@@ -254,6 +254,10 @@ fn clear(at: &At<'_, '_>, field: &Field, problems: &mut Problems) -> Option<Json
         Form::Text => clear_text(at, problems).map(Json::String),
         Form::Map => {
             let form = format!("write `{}: {{name: value}}`", field.name);
+            if !matches!(at.node.value, Value::Mapping(_)) {
+                at.error(problems, "wrong_type", format!("`{}` must be a mapping", at.key), form);
+                return None;
+            }
             let entries = pairs(at.node, &at.path, &form, problems)?;
             let mut values = Map::new();
             for (key, node) in entries {

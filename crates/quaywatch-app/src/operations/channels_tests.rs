@@ -170,6 +170,10 @@ async fn what_is_wrong_with_a_channel_is_told_by_field_and_without_its_values() 
             r#"{"name":"a","type":"webhook","url":"https://h.example.com","secrett":"PLANTED"}"#,
             "did you mean `secret`",
         ),
+        (
+            r#"{"name":"a","type":"webhook","url":"https://h.example.com","headers":"PLANTED"}"#,
+            "`headers` must be a mapping",
+        ),
         (r#"{"name":"a","type":"web"}"#, "webhook"),
         (r#"{"type":"log"}"#, "`name`"),
     ];

@@ -1,5 +1,6 @@
 //! Identity over a real store: what people and programs do, one after the other, under a clock of the test's own.
 
+mod accounts;
 mod intruders;
 mod people;
 mod proofs;

@@ -16,6 +16,8 @@ use crate::terminal;
 pub(crate) enum Failure {
     /// A sentence of our own.
     Said(String),
+    /// Nothing was sent: nobody was reached, in a sentence of our own.
+    Unreached(String),
     /// The server refused.
     Refused(Box<Refusal>),
 }
@@ -106,7 +108,15 @@ impl Failure {
     pub(super) fn unanswered(server: &Url, error: HttpError) -> Self {
         let name = address(server);
         let hint = hint(server, &error);
-        Self::Said(format!("no answer from {name}: {}{hint}", terminal::clean(&error.text)))
+        let told = format!("no answer from {name}: {}{hint}", terminal::clean(&error.text));
+        match error.kind {
+            HttpErrorKind::Connect
+            | HttpErrorKind::Resolve(_)
+            | HttpErrorKind::Url
+            | HttpErrorKind::Policy
+            | HttpErrorKind::Tls => Self::Unreached(told),
+            HttpErrorKind::Timeout | HttpErrorKind::Protocol | HttpErrorKind::Closed => Self::Said(told),
+        }
     }
 }
 
@@ -142,7 +152,7 @@ fn speaks_of_https(response: &Response) -> bool {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Said(sentence) => f.write_str(sentence),
+            Self::Said(sentence) | Self::Unreached(sentence) => f.write_str(sentence),
             Self::Refused(refusal) => refusal.fmt(f),
         }
     }

@@ -89,7 +89,7 @@ impl Applying<'_> {
             Failure::Said(_) if !dry => {
                 "\n  if the server had it already, some of it may be done: apply it again"
             }
-            Failure::Said(_) | Failure::Refused(_) => "",
+            Failure::Said(_) | Failure::Unreached(_) | Failure::Refused(_) => "",
         }
     }
 

@@ -201,10 +201,36 @@ impl Getting<'_> {
 /// The monitor of this name, key or id: which one that is, the server says.
 ///
 /// # Errors
-/// What the server says where there is none.
+/// What the server says where there is none; and where several are called so.
 pub(crate) async fn find_monitor(client: &Client, name: &str) -> Result<Value, String> {
-    let call = Call::get(&["monitors", "find"]).with("name", name);
-    client.json(call).await.map_err(|error| error.to_string())
+    let told = |error: client::Failure| error.to_string();
+    let found = client.json(Call::get(&["monitors", "find"]).with("name", name)).await.map_err(told)?;
+    if found["id"] != name {
+        expect_one(name, &client.json(Call::get(&["monitors"]).with("q", name)).await.map_err(told)?)?;
+    }
+    Ok(found)
+}
+
+/// Owners may call different monitors the same: none of them is taken for another.
+fn expect_one(name: &str, page: &Value) -> Result<(), String> {
+    let so_called: Vec<String> = page["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|monitor| monitor["name"] == name)
+        .map(|monitor| {
+            let word = |field: &str| terminal::clean(&terminal::value(&monitor[field]));
+            format!("{} ({}:{}, of {})", word("id"), word("host"), word("port"), word("managed_by"))
+        })
+        .collect();
+    if so_called.len() < 2 {
+        return Ok(());
+    }
+    Err(format!(
+        "several monitors are called {}: name the one that is meant by its id: {}",
+        quote(name),
+        so_called.join(", ")
+    ))
 }
 
 const fn path(what: What) -> &'static [&'static str] {

@@ -11,6 +11,11 @@ use crate::terminal;
 
 pub(crate) fn pause(arguments: &Pause) -> ExitCode {
     let mut body = json!({});
+    if arguments.length.is_some_and(|length| length.is_zero()) {
+        return terminal::fail(
+            "--for is 0, which is no time at all: say how long (`2h`), or leave --for out until somebody resumes it",
+        );
+    }
     if let Some(length) = arguments.length {
         body["for"] = json!(length.as_secs_f64());
     }

@@ -47,10 +47,13 @@ async fn add(arguments: &ProfileAdd) -> Result<(), String> {
         })?;
         terminal::say(&format!("The account is {}.\n", terminal::clean(&terminal::value(&profile["name"]))));
     }
-    profiles.list.insert(arguments.name.clone(), client::Profile { server, token });
+    let before = profiles.list.insert(arguments.name.clone(), client::Profile { server, token });
     profiles.default.get_or_insert_with(|| arguments.name.clone());
     let path = profiles.save()?;
-    terminal::say(&format!("{} is kept in {}.\n", arguments.name, path.display()));
+    let instead = before.map_or_else(String::new, |before| {
+        format!(", in place of the one for {}", client::address(&before.server))
+    });
+    terminal::say(&format!("{} is kept in {}{instead}.\n", arguments.name, path.display()));
     Ok(())
 }
 

@@ -241,6 +241,29 @@ fn a_monitor_is_paused_by_its_name_and_resumed() {
 }
 
 #[test]
+fn of_monitors_that_are_called_the_same_none_is_taken_for_another() {
+    let scene = Scene::start();
+    let open = Port::open(Manner::Close);
+    let document =
+        |host: &str| format!("monitors: [{{name: redis, host: {host}, port: {}}}]\n", open.address.port());
+    for (owner, host) in [("infra", "127.0.0.1"), ("shop", "127.0.0.2")] {
+        assert!(scene.run(&[&APPLY[..], &[owner]].concat(), &document(host)).status.success());
+    }
+    for act in [&["pause", "redis"][..], &["get", "monitor", "redis"]] {
+        let output = scene.run(act, "");
+        let told = err(&output);
+        assert_eq!(output.status.code(), Some(1), "{act:?}: {told}");
+        assert!(told.contains("m1 (") && told.contains("m2 (") && told.contains("of apply:shop"), "{told}");
+    }
+    assert!(scene.monitors(&[]).iter().all(|monitor| monitor["paused"].is_null()));
+    let paused = scene.run(&["pause", "m2"], "");
+    assert!(paused.status.success(), "{}", err(&paused));
+    let never = scene.run(&["pause", "m1", "--for", "0"], "");
+    assert_eq!(never.status.code(), Some(1));
+    assert!(err(&never).contains("--for is 0"), "{}", err(&never));
+}
+
+#[test]
 fn tokens_are_made_over_the_api_with_no_more_than_their_maker_has() {
     let scene = Scene::start();
     let made =
@@ -282,7 +305,14 @@ fn a_profile_keeps_server_and_token_for_oneself_alone() {
     let mode = std::fs::metadata(&file).expect("it is kept").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(scene.bare(&["get"], "").status.success());
-    assert!(scene.bare(&["get", "account", "--profile", "home"], "").status.success());
+    let account = out(&scene.bare(&["get", "account", "--profile", "home"], ""));
+    assert!(account.contains("used.monitors") && !account.contains('{'), "{account}");
+    let again = ["profile", "add", "home", "--unchecked", "--server", "http://127.0.0.1:1"];
+    let again = scene.bare(&again, "qw_nonsense\n");
+    assert!(err(&again).contains(&format!("in place of the one for {}", scene.url())), "{}", err(&again));
+    let unreached = scene.bare(&[&APPLY[..], &["infra"]].concat(), "monitors: []\n");
+    assert!(err(&unreached).contains("no answer from"), "{}", err(&unreached));
+    assert!(!err(&unreached).contains("may be done"), "nothing was sent: {}", err(&unreached));
     let listed = out(&scene.bare(&["profile", "list"], ""));
     assert!(listed.contains("home") && !listed.contains(&scene.token), "{listed}");
 

@@ -147,12 +147,12 @@ pub(super) fn fields(item: &Value) -> String {
     const FIRST: [&str; 6] = ["name", "id", "status", "since", "error_code", "message"];
     let Value::Object(map) = item else { return format!("{item}\n") };
     let rest = map.keys().map(String::as_str).filter(|name| !FIRST.contains(name));
-    let shown: Vec<(&str, String)> = FIRST
-        .into_iter()
-        .chain(rest)
-        .filter_map(|name| Some((name, line(map.get(name)?))))
-        .filter(|(_, value)| !value.is_empty())
-        .collect();
+    let mut shown: Vec<(String, String)> = Vec::new();
+    for name in FIRST.into_iter().chain(rest) {
+        if let Some(value) = map.get(name) {
+            spread(name, value, &mut shown);
+        }
+    }
     let width = shown.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let bold = Style::new().bold();
     shown.iter().fold(String::new(), |mut out, (name, value)| {
@@ -161,11 +161,24 @@ pub(super) fn fields(item: &Value) -> String {
     })
 }
 
+/// What holds several things is a line for each: `limits.channels`.
+fn spread(name: &str, value: &Value, shown: &mut Vec<(String, String)>) {
+    if let Value::Object(map) = value {
+        for (key, value) in map {
+            spread(&format!("{name}.{}", terminal::clean(key)), value, shown);
+        }
+        return;
+    }
+    let value = line(value);
+    if !value.is_empty() {
+        shown.push((name.to_owned(), value));
+    }
+}
+
 /// A value in one line; what is empty is nothing.
 fn line(value: &Value) -> String {
     match value {
         Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => list(value),
-        Value::Object(map) if map.is_empty() => String::new(),
         other @ (Value::Null
         | Value::Bool(_)
         | Value::Number(_)

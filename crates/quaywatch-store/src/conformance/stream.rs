@@ -5,8 +5,8 @@ use quaywatch_core::{ErrorCode, IncidentId, MonitorId};
 
 use super::configuration::retain;
 use super::{
-    Bench, DAY, HOUR, MINUTE, Open, SECOND, at, commit, event, incident, incident_id, put_channel, remove,
-    state, step, wait, window,
+    Bench, DAY, HOUR, MINUTE, Open, at, commit, event, incident, incident_id, put_channel, remove, state,
+    step, wait, window,
 };
 use crate::StoreError;
 use crate::records::{

@@ -45,10 +45,10 @@ pub(crate) fn alerts(html: &mut String, wrong: &[String]) {
 
 /// What is wrong with what was sent, each for itself.
 pub(crate) fn each(error: &OperationError) -> Vec<String> {
-    match error {
-        OperationError::Invalid(problems) => problems.sorted().into_iter().map(ToString::to_string).collect(),
-        error => vec![error.to_string()],
+    if let OperationError::Invalid(problems) = error {
+        return problems.sorted().into_iter().map(ToString::to_string).collect();
     }
+    vec![error.to_string()]
 }
 
 /// From where a form was sent.

@@ -271,7 +271,7 @@ mod tests {
     }
 
     impl Scene {
-        async fn new(egress: EgressPolicy) -> Self {
+        fn new(egress: EgressPolicy) -> Self {
             let clock = Arc::new(ManualClock::new());
             let provider = TestProvider::start(Arc::<ManualClock>::clone(&clock));
             let declared = Provider {
@@ -302,7 +302,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_provider_says_who_somebody_is() {
-        let scene = Scene::new(EgressPolicy::default()).await;
+        let scene = Scene::new(EgressPolicy::default());
         let claims = scene.sign_in().await.expect("signed in");
         let name = Some("Kim".to_owned());
         let email = Some("kim@example.com".to_owned());
@@ -314,7 +314,7 @@ mod tests {
 
     #[tokio::test]
     async fn whatever_a_provider_does_wrong_proves_nothing() {
-        let scene = Scene::new(EgressPolicy::default()).await;
+        let scene = Scene::new(EgressPolicy::default());
         for fault in [
             Fault::Down,
             Fault::OtherIssuerInDiscovery,
@@ -337,7 +337,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_code_is_of_use_only_to_whoever_departed_with_it() {
-        let scene = Scene::new(EgressPolicy::default()).await;
+        let scene = Scene::new(EgressPolicy::default());
         let metadata = Arc::new(scene.flow().discover().await.expect("discovered"));
         let departs = || scene.flow().depart(Arc::clone(&metadata), REDIRECT).expect("departed");
         let (victim, thief) = (departs(), departs());
@@ -350,7 +350,7 @@ mod tests {
     async fn no_packet_leaves_for_an_address_that_the_policy_forbids() {
         let loopback = vec!["127.0.0.0/8".parse().expect("a network")];
         let egress = EgressPolicy::new(Accounts::Single, Vec::new(), loopback);
-        let scene = Scene::new(egress).await;
+        let scene = Scene::new(egress);
         let error = scene.sign_in().await.expect_err("forbidden");
         assert!(matches!(error, FlowError::Provider(_)), "{error}");
         assert_eq!(scene.provider.requests(), 0);
@@ -358,7 +358,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_issuer_behind_https_is_asked_nothing_without() {
-        let scene = Scene::new(EgressPolicy::default()).await;
+        let scene = Scene::new(EgressPolicy::default());
         let secure = Provider { issuer: "https://127.0.0.1:1".to_owned(), ..scene.declared.clone() };
         let flow = Flow { provider: &secure, client: scene.client.clone(), clock: &*scene.clock };
         let request = http::Request::get(format!("{}/keys", scene.provider.issuer));

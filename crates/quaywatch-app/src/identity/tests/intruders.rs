@@ -33,7 +33,7 @@ async fn token(kit: &Kit, caller: &Caller, scope: &str) -> Result<Secret<String>
 
 #[tokio::test]
 async fn a_planted_person_gets_nothing_by_what_a_provider_says_of_the_address() {
-    let harbour = Harbour::new(|_: &mut Provider| {}).await;
+    let harbour = Harbour::new(|_: &mut Provider| {});
     let kit = &harbour.kit;
     let planted = plant(kit, "alice@example.com").await;
     let boss = kit.caller("boss@example.com", Role::Owner).await;
@@ -57,7 +57,7 @@ async fn a_planted_person_gets_nothing_by_what_a_provider_says_of_the_address() 
 
 #[tokio::test]
 async fn whom_nothing_lets_in_is_claimed_by_a_verified_address_and_nobody_else_is() {
-    let harbour = Harbour::new(|_: &mut Provider| {}).await;
+    let harbour = Harbour::new(|_: &mut Provider| {});
     let kit = &harbour.kit;
     let lee = kit.without_password("lee@example.com", Role::Viewer).await;
     harbour.provider.claim(json!({"sub": "lee", "email": "lee@example.com", "email_verified": true}));
@@ -174,7 +174,7 @@ async fn who_was_removed_meanwhile_is_not_made_a_member_again() {
 
 #[tokio::test]
 async fn a_session_that_is_not_fresh_opens_no_door_for_good() {
-    let harbour = Harbour::new(|_: &mut Provider| {}).await;
+    let harbour = Harbour::new(|_: &mut Provider| {});
     let kit = &harbour.kit;
     let kim = kit.caller("kim@example.com", Role::Owner).await;
     token(kit, &kim, "admin").await.expect("just signed in");
@@ -202,7 +202,7 @@ async fn a_session_that_is_not_fresh_opens_no_door_for_good() {
 
 #[tokio::test]
 async fn a_reset_ends_whatever_somebody_else_has_of_a_person() {
-    let harbour = Harbour::new(|_: &mut Provider| {}).await;
+    let harbour = Harbour::new(|_: &mut Provider| {});
     let kit = &harbour.kit;
     let kim = kit.caller("kim@example.com", Role::Owner).await;
     let ci = token(kit, &kim, "admin").await.expect("made");

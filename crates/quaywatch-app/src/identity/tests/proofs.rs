@@ -153,7 +153,7 @@ pub(super) struct Harbour {
 }
 
 impl Harbour {
-    pub(super) async fn new(change: impl FnOnce(&mut Provider)) -> Self {
+    pub(super) fn new(change: impl FnOnce(&mut Provider)) -> Self {
         let kit = Kit::new();
         let provider = TestProvider::start(Arc::<ManualClock>::clone(&kit.clock));
         let mut declared = Provider {
@@ -196,7 +196,7 @@ impl Harbour {
 
 #[tokio::test]
 async fn a_provider_lets_in_whom_it_vouches_for_and_the_file_allows() {
-    let harbour = Harbour::new(|_| {}).await;
+    let harbour = Harbour::new(|_| {});
     assert_eq!(code(harbour.sign_in().await), "not_invited");
     harbour.kit.without_password("KIM@example.com", Role::Editor).await;
     let session = harbour.sign_in().await.expect("by the verified address");
@@ -223,8 +223,7 @@ async fn new_people_of_a_provider_become_what_the_file_says() {
     let harbour = Harbour::new(|provider| {
         provider.new_members = Some(Role::Viewer);
         provider.domains = vec!["example.com".to_owned()];
-    })
-    .await;
+    });
     harbour
         .provider
         .claim(json!({"sub": "x", "email": "x@example.com.evil.example", "email_verified": true}));
@@ -247,7 +246,7 @@ async fn new_people_of_a_provider_become_what_the_file_says() {
 
 #[tokio::test]
 async fn a_provider_does_not_lead_past_a_second_factor_until_it_is_linked() {
-    let harbour = Harbour::new(|_| {}).await;
+    let harbour = Harbour::new(|_| {});
     let kit = &harbour.kit;
     kit.person("kim@example.com", Role::Owner).await;
     let session = kit.sign_in("kim@example.com").await;
@@ -266,7 +265,7 @@ async fn a_provider_does_not_lead_past_a_second_factor_until_it_is_linked() {
 
 #[tokio::test]
 async fn the_way_back_works_once_and_in_the_browser_that_departed() {
-    let harbour = Harbour::new(|_| {}).await;
+    let harbour = Harbour::new(|_| {});
     harbour.kit.person("kim@example.com", Role::Owner).await;
     let departure = harbour.depart(None).await;
     let (code_given, state) = harbour.provider.agree(departure.url.reveal());

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use comfy_table::Cell;
+use quaywatch_core::Timestamp;
 
 use crate::arguments::{Account, AccountCommand, AccountPlan};
 use crate::command::host::{self, Host};
@@ -32,7 +33,7 @@ async fn list(host: &Host) -> Result<(), String> {
             Cell::new(terminal::clean(given)),
             Cell::new(account.monitors),
             Cell::new(account.members),
-            Cell::new(account.created_at),
+            Cell::new(made(account.created_at)),
         ];
         if let Some(plan) = &account.plan {
             row.insert(3, Cell::new(plan));
@@ -41,6 +42,11 @@ async fn list(host: &Host) -> Result<(), String> {
     }
     terminal::print(&terminal::lines(&table));
     Ok(())
+}
+
+/// The first account is older than any clock: the schema itself brings it.
+fn made(at: Timestamp) -> String {
+    if at == Timestamp::default() { "with the server".to_owned() } else { at.to_string() }
 }
 
 async fn plan(host: &Host, arguments: &AccountPlan) -> Result<(), String> {

@@ -22,22 +22,62 @@ const GIVES_WAY_BY: i32 = 5;
 /// # Errors
 /// Where the kernel gives no thread or no descriptor.
 pub(crate) fn start() -> io::Result<Runtime> {
+    let niceness = niceness_of_clients()?;
     Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .thread_name("front")
-        .on_thread_start(give_way)
+        .on_thread_start(move || give_way(niceness))
         .enable_all()
         .build()
 }
 
-/// On Linux the niceness belongs to the thread (nice(2), notes), elsewhere to the whole process.
+/// Reckoned from the thread that starts the runtime: a thread inherits the niceness of whoever starts it, and threads of
+/// the runtime start others.
 #[cfg(target_os = "linux")]
-fn give_way() {
-    if let Err(error) = rustix::process::nice(GIVES_WAY_BY) {
+fn niceness_of_clients() -> io::Result<i32> {
+    Ok(rustix::process::getpriority_process(None)? + GIVES_WAY_BY)
+}
+
+/// On Linux the niceness belongs to the thread (setpriority(2), C library/kernel differences), elsewhere to the process.
+#[cfg(target_os = "linux")]
+fn give_way(niceness: i32) {
+    if let Err(error) = rustix::process::setpriority_process(None, niceness) {
         tracing::warn!(%error, "threads for clients have the same priority as checks");
     }
 }
 
-/// Nothing to do without taking checks along.
+/// Nothing to reckon, and nothing to do, without taking checks along.
 #[cfg(not(target_os = "linux"))]
-fn give_way() {}
+fn niceness_of_clients() -> io::Result<i32> {
+    Ok(0)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_way(_: i32) {}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    fn niceness() -> i32 {
+        rustix::process::getpriority_process(None).expect("of this thread")
+    }
+
+    #[test]
+    fn every_thread_for_clients_gives_way_once() {
+        let before = niceness();
+        let front = start().expect("a runtime");
+        let (worker, blocking, nested) = front.block_on(async {
+            tokio::spawn(async {
+                let blocking = tokio::task::spawn_blocking(niceness);
+                let nested =
+                    tokio::task::spawn_blocking(|| std::thread::spawn(niceness).join().expect("it ends"));
+                (niceness(), blocking.await.expect("it ends"), nested.await.expect("it ends"))
+            })
+            .await
+            .expect("it ends")
+        });
+        assert_eq!([worker, blocking, nested], [before + GIVES_WAY_BY; 3]);
+        assert_eq!(niceness(), before, "whoever started it stays as it was");
+    }
+}

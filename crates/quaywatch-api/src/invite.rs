@@ -20,7 +20,7 @@ use quaywatch_core::{Secret, Timestamp};
 use quaywatch_web::{Client, Credential, Identified, RequestId, cookie};
 
 use crate::Api;
-use crate::page::{alerts, each, escaped, origin, page};
+use crate::page::{Fields, alerts, each, escaped, origin, page};
 
 const TITLE: &str = "Join Quaywatch";
 
@@ -40,18 +40,14 @@ struct Form {
 
 impl Form {
     fn read(bytes: &[u8]) -> Self {
-        let mut form = Self::default();
-        for (name, value) in url::form_urlencoded::parse(bytes) {
-            let value = Some(value.into_owned()).filter(|value| !value.is_empty());
-            match name.as_ref() {
-                "name" => form.name = value,
-                "password" => form.password = value,
-                "code" => form.code = value,
-                "account_name" => form.account_name = value,
-                _ => {}
-            }
+        let mut fields = Fields::read(bytes);
+        let mut said = |name| fields.take(name);
+        Self {
+            name: said("name"),
+            password: said("password"),
+            code: said("code"),
+            account_name: said("account_name"),
         }
-        form
     }
 }
 

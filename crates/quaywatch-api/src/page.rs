@@ -1,6 +1,7 @@
 //! What the pages for people share: they work without scripts, load nothing from elsewhere, and stand in no cache and no
 //! frame.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::http::{HeaderName, StatusCode, header};
@@ -34,6 +35,20 @@ pub(crate) fn page(status: StatusCode, title: &str, content: &str) -> Response {
 /// Text as text, in a page or between quotes.
 pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// What stood in a form that was sent.
+pub(crate) struct Fields(BTreeMap<String, String>);
+
+impl Fields {
+    pub(crate) fn read(bytes: &[u8]) -> Self {
+        Self(url::form_urlencoded::parse(bytes).into_owned().collect())
+    }
+
+    /// What was said there; nothing where it was left empty.
+    pub(crate) fn take(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name).filter(|value| !value.is_empty())
+    }
 }
 
 /// Everything that is wrong, above a form.

@@ -17,7 +17,7 @@ use quaywatch_core::{Secret, Timestamp};
 use quaywatch_web::{Client, RequestId, cookie};
 
 use crate::Api;
-use crate::page::{alerts, each, escaped, origin, page};
+use crate::page::{Fields, alerts, each, escaped, origin, page};
 
 const STYLE: &str = include_str!("../assets/setup/setup.css");
 
@@ -43,17 +43,9 @@ struct Form {
 
 impl Form {
     fn read(bytes: &[u8]) -> Self {
-        let mut form = Self::default();
-        for (name, value) in url::form_urlencoded::parse(bytes) {
-            match name.as_ref() {
-                "key" => form.key = value.into_owned(),
-                "email" => form.email = value.into_owned(),
-                "name" => form.name = value.into_owned(),
-                "password" => form.password = value.into_owned(),
-                _ => {}
-            }
-        }
-        form
+        let mut fields = Fields::read(bytes);
+        let mut said = |name| fields.take(name).unwrap_or_default();
+        Self { key: said("key"), email: said("email"), name: said("name"), password: said("password") }
     }
 }
 

@@ -11,7 +11,10 @@ async fn open(serving: &Serving, key: &str) -> Answer {
 }
 
 async fn fill(serving: &Serving, key: &str, password: &str) -> Answer {
-    let form = format!("key={key}&name=Ada&email=ada%40example.org&password={password}");
+    send(serving, format!("key={key}&name=Ada&email=ada%40example.org&password={password}")).await
+}
+
+async fn send(serving: &Serving, form: String) -> Answer {
     let request = Request::post("/setup").header("content-type", "application/x-www-form-urlencoded");
     serving.kit.send(request.body(Body::from(form)).expect("a request")).await
 }
@@ -37,6 +40,10 @@ async fn the_first_owner_needs_only_the_link_and_a_form() {
         wrong.text
     );
     assert!(!wrong.text.contains("too-short") && wrong.header("set-cookie").is_none(), "{}", wrong.text);
+
+    let all_wrong = send(&serving, format!("key={key}&email=nobody")).await;
+    assert_eq!(all_wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(all_wrong.text.matches("role=\"alert\"").count(), 3, "{}", all_wrong.text);
 
     let done = fill(&serving, key, "correct+horse+battery").await;
     assert_eq!(done.status, StatusCode::OK, "{}", done.text);

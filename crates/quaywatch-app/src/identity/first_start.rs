@@ -11,6 +11,7 @@ use super::password;
 use super::sign_in::{NewSession, Place, by_password};
 use super::{Identity, No, Origin, check_email, check_name, newcomer, not_recognised, refused};
 use crate::operations::OperationError;
+use crate::operations::refuse::Wrong;
 
 /// Who takes a new server into their hands.
 #[derive(Debug, Clone)]
@@ -65,9 +66,11 @@ impl Identity {
     /// [`OperationError::NotRecognised`], [`OperationError::Invalid`].
     pub async fn set_up(&self, first: FirstOwner, origin: &Origin) -> Result<NewSession, OperationError> {
         self.check_setup_key(&first.key, origin).await?;
-        let email = check_email("email", &first.email)?;
-        let name = check_name("name", &first.name)?;
-        password::check_new("password", &first.password, &email, &name)?;
+        let mut wrong = Wrong::default();
+        let email = wrong.take(check_email("email", &first.email))?.unwrap_or_default();
+        let name = wrong.take(check_name("name", &first.name))?.unwrap_or_default();
+        wrong.take(password::check_new("password", &first.password, &email, &name))?;
+        wrong.told()?;
         let password_hash = Some(self.0.passwords.hash(&first.password, Place::Strange).await?);
         let new = NewUser { email, name, password_hash };
         let hash = SecretHash(bearer::hash(&first.key));

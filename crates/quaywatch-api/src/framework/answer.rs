@@ -126,7 +126,10 @@ impl<T: Serialize + JsonSchema + Send + 'static> Output for Tagged<T> {
     }
 
     fn respond(self, head: &Head) -> Response {
-        let Ok(body) = serde_json::to_vec(&self.value) else { return not_written() };
+        let body = match serde_json::to_vec(&self.value) {
+            Ok(body) => body,
+            Err(error) => return not_written(&error),
+        };
         // A status changes without an edit: what is looked at has a tag that changes with all that is answered.
         let tag = if head.only_looks { tag_of(self.revision, &body) } else { etag(self.revision) };
         let mut response = if head.has(&tag) {
@@ -243,15 +246,15 @@ fn json_answer(about: &str, schema: &Value) -> Value {
 
 /// A JSON answer.
 pub fn json_response<T: Serialize>(status: StatusCode, value: &T) -> Response {
-    serde_json::to_vec(value).map_or_else(|_| not_written(), |body| json_bytes(status, body))
+    serde_json::to_vec(value).map_or_else(|error| not_written(&error), |body| json_bytes(status, body))
 }
 
 fn json_bytes(status: StatusCode, body: Vec<u8>) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-fn not_written() -> Response {
-    tracing::error!("an answer could not be written as JSON");
+fn not_written(error: &serde_json::Error) -> Response {
+    tracing::error!(%error, "an answer could not be written as JSON");
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 

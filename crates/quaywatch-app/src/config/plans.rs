@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn z7_plans_list_accounts_by_id_too_and_no_name_passes_for_an_id() {
+    fn plans_list_accounts_by_id_too_and_no_name_passes_for_an_id() {
         let config = read("plans: {vip: {accounts: [a7, globex]}}").expect("a good file");
         let of = |id, name| config.server.plans.of(AccountId(id), name, "").name.clone();
         assert_eq!([of(7, "acme"), of(8, "globex")], ["vip", "vip"]);

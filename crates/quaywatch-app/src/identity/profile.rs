@@ -22,7 +22,7 @@ pub struct Profile {
     pub email: String,
     /// What they are called.
     pub name: String,
-    /// Where they belong, the account of this session included.
+    /// Where they belong, the account that they are signed in to included.
     pub accounts: Vec<Membership>,
     /// Whether there is a password; those of a provider may have none.
     pub has_password: bool,

@@ -154,7 +154,6 @@ fn hammers(spec: &MonitorSpec, least: Duration) -> bool {
 
 #[cfg(test)]
 mod tests {
-
     use quaywatch_core::spec::Host;
 
     use super::*;

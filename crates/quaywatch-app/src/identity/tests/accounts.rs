@@ -26,7 +26,7 @@ fn yes(key: &str, account: &str) -> Acceptance {
 }
 
 #[tokio::test]
-async fn z7_nobody_chooses_their_plan_by_their_accounts_name() {
+async fn nobody_chooses_their_plan_by_their_accounts_name() {
     let config = config::read(FILE, "quaywatch.yaml", &|_| None).expect("a good file");
     let kit = Kit::with(Settings::of(&config));
     let key = invited(&kit).await;

@@ -6,11 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use quaywatch_core::ErrorCode;
 use quaywatch_probe::Dial;
 use quaywatch_testkit::netns::{NetNs, Pair};
 use quaywatch_testkit::servers::{self, RealServer, Recipe};
+use quaywatch_testkit::wait;
 
 use crate::watcher::{Watcher, full, half_open};
 
@@ -19,6 +21,7 @@ const KINDS: [&Recipe; 5] =
     [&servers::MARIADB, &servers::POSTGRES, &servers::REDIS, &servers::OPENSSH, &servers::POSTFIX];
 /// As many monitors of one target as might be checked at the same moment.
 const AT_ONCE: usize = 20;
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Two hosts that know each other by name.
 fn network() -> Pair {
@@ -114,9 +117,16 @@ fn mariadb_shuts_out_a_host_after_a_hundred_full_handshakes() {
     let network = network();
     let server = RealServer::start_in(&servers::MARIADB, &network.server, SERVER);
     let watcher = Watcher::inside(&network.watcher);
-    // One after the other, so that each is counted before the next begins.
-    let one = |n: u64| watcher.see(Dial { token: n, ..full(server.address()) }).code;
-    let codes: Vec<ErrorCode> = (0..105).map(one).collect();
+    // One after the other. The server counts an error after it has noticed the close, so that is waited for.
+    let mut codes = Vec::new();
+    for n in 0..105 {
+        codes.push(watcher.see(Dial { token: n, ..full(server.address()) }).code);
+        if n < 100 {
+            wait::until("the server has counted the error", PATIENCE, || {
+                server.counters()["host_cache_connect_errors"] > n
+            });
+        }
+    }
     let blocked = maria_says(&network.watcher);
     println!("first not ok: {:?}\n{blocked}", codes.iter().position(|code| *code != ErrorCode::Ok));
     assert!(blocked.contains("1129"), "{blocked}");

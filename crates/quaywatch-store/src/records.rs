@@ -14,7 +14,7 @@ mod results;
 mod step;
 mod upkeep;
 
-pub use account::{AccountCounts, AccountDetail, AccountRecord};
+pub use account::{AccountCounts, AccountDetail, AccountRecord, BinRecord, Binned};
 pub use author::{Act, AuditFilter, AuditRecord, Author};
 pub use calls::{Idempotency, IdempotentCall, StoredAnswer};
 pub use config::{

@@ -2,6 +2,7 @@
 //!
 //! A case gets a store that nobody used before, and ways to open it again. Times are injected; nothing sleeps.
 
+mod bin;
 mod cases;
 mod changes;
 mod configuration;

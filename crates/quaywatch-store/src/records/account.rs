@@ -1,6 +1,6 @@
 //! What is said of accounts as such.
 
-use quaywatch_core::{AccountId, Timestamp};
+use quaywatch_core::{AccountId, MonitorId, Timestamp};
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,28 @@ pub struct AccountDetail {
     pub settings: String,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// An account of which much lies in the bin, with what decides how much may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BinRecord {
+    /// Its number.
+    pub account: AccountId,
+    /// Its name.
+    pub name: String,
+    /// The name of its plan; empty: the default plan.
+    pub plan: String,
+    /// Monitors in its bin.
+    pub monitors: u64,
+}
+
+/// A monitor in the bin, as it was put there: brought back and removed once more, it is another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Binned {
+    /// Its number.
+    pub monitor: MonitorId,
+    /// When it was removed.
+    pub removed_at: Timestamp,
 }
 
 /// How much of what an account has; what lies in the bin is not counted.

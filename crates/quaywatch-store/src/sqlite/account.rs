@@ -11,7 +11,9 @@ use super::error::damaged;
 use super::people::{doors, members, tokens};
 use super::query::{one, rows};
 use super::readers::Limit;
-use super::{Inner, apply, audit, history, incidents, listing, page, pause, statuses, tenancy, transitions};
+use super::{
+    Inner, apply, audit, bin, history, incidents, listing, page, pause, statuses, tenancy, transitions,
+};
 use crate::blocks::key;
 use crate::records::*;
 use crate::{AccountStore, BoxFuture, Result};
@@ -223,6 +225,12 @@ impl AccountStore for Handle {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<MonitorRow>>> {
         self.read(move |connection, account| listing::removed_monitors(connection, account, after, limit))
+    }
+    fn beyond_in_bin(&self, kept: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Binned>>> {
+        self.read(move |connection, account| bin::beyond(connection, account, (kept, limit)))
+    }
+    fn purge(&self, binned: Vec<Binned>) -> BoxFuture<'_, Result<Vec<Binned>>> {
+        Box::pin(bin::purge(&self.inner, self.account, binned))
     }
     fn set_paused(
         &self,

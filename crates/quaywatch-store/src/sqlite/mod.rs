@@ -9,6 +9,9 @@ mod apply;
 mod audit;
 #[cfg(test)]
 mod beside_tests;
+mod bin;
+#[cfg(test)]
+mod bin_tests;
 mod blocks;
 mod connection;
 mod convert;

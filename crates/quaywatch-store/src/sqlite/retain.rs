@@ -14,7 +14,7 @@ use crate::blocks::key::{self, DAY_MS, HOUR_MS};
 use crate::records::{Retention, RetentionReport};
 
 /// A piece stops at the first look at the clock after this.
-const PIECE: Duration = Duration::from_millis(20);
+pub(super) const PIECE: Duration = Duration::from_millis(20);
 /// Rows deleted between two looks at the clock.
 const ROWS_A_LOOK: i64 = 256;
 /// Looks at most, should the clock stand still.
@@ -51,7 +51,7 @@ pub(super) async fn retain(inner: &Inner, retention: Retention, now: Timestamp) 
         .await
 }
 
-fn over(clock: &dyn Clock, until: BootTime) -> bool {
+pub(super) fn over(clock: &dyn Clock, until: BootTime) -> bool {
     clock.boot() >= until
 }
 
@@ -130,15 +130,21 @@ fn purge_monitors(tx: &Transaction<'_>, before: Timestamp) -> Result<u64> {
         .map_err(engine)?;
     let mut deleted = 0;
     for (key, account) in due {
-        let monitor = key::monitor_of(key).0;
-        deleted += purge_incidents(tx, account, monitor)?;
-        for table in ["monitor_revision", "interval", "evidence", "input", "transition"] {
-            let sql = format!("DELETE FROM {table} WHERE account_id = ?1 AND monitor_id = ?2");
-            deleted += run(tx, &sql, [account, monitor])?;
-        }
-        deleted += run(tx, "DELETE FROM pause WHERE key = ?1", [key])?;
-        deleted += run(tx, "DELETE FROM judge_state WHERE key = ?1", [key])?;
-        deleted += run(tx, "DELETE FROM monitor WHERE key = ?1", [key])?;
+        deleted += purge_monitor(tx, account, key)?;
+    }
+    Ok(deleted)
+}
+
+/// Deletes a monitor with everything that is known of it by name; how many rows.
+pub(super) fn purge_monitor(tx: &Transaction<'_>, account: i64, key: i64) -> Result<u64> {
+    let monitor = key::monitor_of(key).0;
+    let mut deleted = purge_incidents(tx, account, monitor)?;
+    for table in ["monitor_revision", "interval", "evidence", "input", "transition"] {
+        let sql = format!("DELETE FROM {table} WHERE account_id = ?1 AND monitor_id = ?2");
+        deleted += run(tx, &sql, [account, monitor])?;
+    }
+    for table in ["pause", "judge_state", "monitor"] {
+        deleted += run(tx, &format!("DELETE FROM {table} WHERE key = ?1"), [key])?;
     }
     Ok(deleted)
 }

@@ -9,10 +9,10 @@ use rusqlite::{Connection, Row, Transaction, params};
 use super::error::engine;
 use super::query::{exists, one, rows};
 use super::readers::Limit;
-use super::{Inner, apply, convert, pause, retain, sort};
+use super::{Inner, apply, bin, convert, pause, retain, sort};
 use crate::records::{
-    AcceptedConfig, AccountRecord, Applied, BlindChange, ChangeRecord, ChannelRecord, Fence, LocationRecord,
-    Retention, RetentionReport, StoreGauges, UpkeepDone,
+    AcceptedConfig, AccountRecord, Applied, BinRecord, BlindChange, ChangeRecord, ChannelRecord, Fence,
+    LocationRecord, Retention, RetentionReport, StoreGauges, UpkeepDone,
 };
 use crate::{BoxFuture, Result, StoreError, SystemStore};
 
@@ -128,6 +128,10 @@ impl SystemStore for Handle {
 
     fn retain(&self, retention: Retention, now: Timestamp) -> BoxFuture<'_, Result<RetentionReport>> {
         Box::pin(retain::retain(&self.0, retention, now))
+    }
+
+    fn bins(&self, fuller_than: u64) -> BoxFuture<'_, Result<Vec<BinRecord>>> {
+        self.0.read(Limit::None, move |connection| bin::bins(connection, fuller_than))
     }
 
     fn accepted_config(&self) -> BoxFuture<'_, Result<Option<AcceptedConfig>>> {

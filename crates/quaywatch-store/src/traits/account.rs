@@ -4,7 +4,7 @@ use quaywatch_core::access::Role;
 use quaywatch_core::{ChannelId, IncidentId, MonitorId, Timestamp, TokenId, UserId};
 
 use crate::records::{
-    AccountCounts, AccountDetail, Act, Applied, AuditFilter, AuditRecord, Author, Blind, ChangeSet,
+    AccountCounts, AccountDetail, Act, Applied, AuditFilter, AuditRecord, Author, Binned, Blind, ChangeSet,
     ChannelRecord, CheckRow, DeliveryRecord, EventRecord, EvidenceRecord, GroupCount, Idempotency,
     IdempotentCall, IncidentFilter, IncidentRecord, InputRecord, Interval, IntervalFilter, InvitationRecord,
     MemberRecord, MonitorPage, MonitorQuery, MonitorRecord, MonitorRow, NewInvitation, NewToken, Owner,
@@ -73,6 +73,13 @@ pub trait AccountStore: Send + Sync {
         after: Option<(Timestamp, MonitorId)>,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<MonitorRow>>>;
+    /// Of the monitors in the bin those that would be left over if it kept only the `kept` that were removed last: at most
+    /// `limit`, the longest there first. One with an open incident, or of which somebody is still to be told, is left out:
+    /// it is not done with.
+    fn beyond_in_bin(&self, kept: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Binned>>>;
+    /// Deletes for good, with all that is known of them by name, a piece a call (at most 50 ms of the writer); those whose
+    /// turn has not come yet. What is no longer in the bin as it was, or not done with, stays.
+    fn purge(&self, binned: Vec<Binned>) -> BoxFuture<'_, Result<Vec<Binned>>>;
     /// Pauses monitors of any owner, or lets them go on; `Missing` where one is not there. What is so already is left
     /// out of the answer. It changes no revision and outlives reloads.
     fn set_paused(

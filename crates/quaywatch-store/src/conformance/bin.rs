@@ -1,0 +1,137 @@
+//! Bins that hold more than they may: what has lain there longest goes before its time, and nothing else does.
+
+use quaywatch_core::MonitorId;
+use quaywatch_core::judge::CloseReason;
+
+use super::steps::{evidence, opened};
+use super::{
+    Bench, HOUR, MINUTE, OPS, Open, at, commit, event, file_change, incident, incident_id, put, remove,
+    state, step, wait, window,
+};
+use crate::AccountStore;
+use crate::records::{Binned, DeliveryState, DeliveryUpdate, IncidentFilter, OutboxWrite};
+
+/// Makes monitors of these names and removes them one after the other, at 1, 2, 3, … milliseconds.
+fn binned(account: &dyn AccountStore, names: &[&str]) -> Vec<Binned> {
+    let make = names.iter().map(|name| put(name, "{}")).collect();
+    let made = wait(account.apply(file_change(make), at(0))).expect("made").monitors;
+    let mut all = Vec::new();
+    for (ms, record) in (1..).zip(&made) {
+        wait(account.apply(file_change(vec![remove(&record.key)]), at(ms))).expect("removed");
+        all.push(Binned { monitor: record.id, removed_at: at(ms) });
+    }
+    all
+}
+
+/// Numbers in the bin, the last removed first.
+fn listed(account: &dyn AccountStore) -> Vec<MonitorId> {
+    let rows = wait(account.removed_monitors(None, 100)).expect("the bin");
+    rows.into_iter().map(|row| row.monitor.id).collect()
+}
+
+fn purge(account: &dyn AccountStore, mut binned: Vec<Binned>) {
+    while !binned.is_empty() {
+        let before = binned.len();
+        binned = wait(account.purge(binned)).expect("purged");
+        assert!(binned.len() < before, "each piece does something");
+    }
+}
+
+pub(super) fn what_lies_beyond_in_a_bin_goes_and_nothing_else(open: Open<'_>) {
+    let bench = Bench::open(open);
+    let other = wait(bench.system.create_account("other".to_owned(), at(0))).expect("made").id;
+    let theirs = bench.store.account(other);
+    let kept_there = binned(&*theirs, &["a", "b", "c"]);
+    let ours = binned(&*bench.account, &["a", "b", "c", "d"]);
+    let live = bench.add(&["e"]);
+    let bins = |fuller_than| {
+        let bins = wait(bench.system.bins(fuller_than)).expect("bins");
+        bins.into_iter().map(|bin| (bin.account, bin.name, bin.monitors)).collect::<Vec<_>>()
+    };
+    let us = quaywatch_core::AccountId::DEFAULT;
+    assert_eq!(bins(2), [(us, "default".to_owned(), 4), (other, "other".to_owned(), 3)]);
+    assert_eq!(bins(3), [(us, "default".to_owned(), 4)]);
+    assert_eq!(bins(4), []);
+    let beyond = |kept, limit| wait(bench.account.beyond_in_bin(kept, limit)).expect("read");
+    assert_eq!(beyond(4, 9), []);
+    assert_eq!(beyond(1, 9), ours[..3], "the longest there first");
+    assert_eq!(beyond(1, 2), ours[..2]);
+
+    // What is known of one that stays, and of one that goes.
+    for (n, one) in [(1, &ours[3]), (2, &ours[0])] {
+        let mut known = step(one.monitor, 10);
+        known.states.push(state(one.monitor, quaywatch_core::judge::Status::Up, 5));
+        known.intervals.push(opened(one.monitor, 5));
+        let mut record = incident(n, one.monitor, 5);
+        (record.ended_at, record.close_reason) = (Some(at(9)), Some(CloseReason::Removed));
+        known.incidents.push(record);
+        known.events.push(event(n, 0, 6));
+        known.evidence.push(evidence(one.monitor, 6));
+        commit(&bench.own(one.monitor.shard().0), known);
+    }
+    // Nobody purges what is another's, or what is not in the bin.
+    purge(&*theirs, ours.clone());
+    purge(&*bench.account, vec![Binned { monitor: live[0], removed_at: at(1) }]);
+    assert_eq!(
+        (listed(&*bench.account).len(), wait(bench.account.monitors()).map(|all| all.len())),
+        (4, Ok(1))
+    );
+
+    purge(&*bench.account, beyond(1, 9));
+    assert_eq!(listed(&*bench.account), [ours[3].monitor]);
+    assert_eq!(listed(&*theirs), [2, 1, 0].map(|i: usize| kept_there[i].monitor));
+    let incidents = wait(bench.account.incidents(IncidentFilter::default())).expect("incidents");
+    assert_eq!(incidents.iter().map(|one| one.id).collect::<Vec<_>>(), [incident_id(1)]);
+    assert_eq!(wait(bench.account.events(incident_id(1))).expect("events").len(), 1);
+    assert_eq!(wait(bench.account.events(incident_id(2))).expect("events").len(), 0);
+    let all = window(0, HOUR);
+    assert_eq!(wait(bench.account.intervals(ours[3].monitor, all)).expect("intervals").len(), 1);
+    assert_eq!(wait(bench.account.evidence(ours[3].monitor, all)).expect("evidence").len(), 1);
+    // It comes back as it was; of one that went, the name is free for something new.
+    let back = bench.add(&["d", "a"]);
+    assert_eq!(back[0], ours[3].monitor);
+    assert!(back[1] > live[0]);
+}
+
+pub(super) fn what_is_not_done_with_or_was_brought_back_is_not_purged(open: Open<'_>) {
+    let bench = Bench::open(open);
+    let ours = binned(&*bench.account, &["told", "open", "back", "last"]);
+    let beyond = || wait(bench.account.beyond_in_bin(1, 9)).expect("read");
+    let chosen = beyond();
+    assert_eq!(chosen, ours[..3]);
+    // Meanwhile: a notice of the first is on its way, the incident of the second is open, the third was brought back and
+    // removed again.
+    let notice = OutboxWrite { incident: incident_id(1), sequence: 0, channel: OPS, due: at(MINUTE) };
+    let mut said = step(ours[0].monitor, 10);
+    let mut ended = incident(1, ours[0].monitor, 5);
+    ended.ended_at = Some(at(9));
+    said.incidents.push(ended);
+    said.events.push(event(1, 0, 6));
+    said.outbox.push(notice.clone());
+    commit(&bench.own(ours[0].monitor.shard().0), said);
+    let mut opened = step(ours[1].monitor, 10);
+    opened.incidents.push(incident(2, ours[1].monitor, 5));
+    commit(&bench.own(ours[1].monitor.shard().0), opened.clone());
+    bench.add(&["back"]);
+    wait(bench.account.apply(file_change(vec![remove("back")]), at(20))).expect("removed");
+
+    purge(&*bench.account, chosen);
+    assert_eq!(listed(&*bench.account), [2, 3, 1, 0].map(|i: usize| ours[i].monitor), "all are still there");
+    assert_eq!(beyond(), ours[3..], "the others wait");
+    let told = DeliveryUpdate {
+        notice,
+        state: DeliveryState::Sent,
+        attempts: 1,
+        at: at(MINUTE),
+        class: "sent".to_owned(),
+        answer: "200".to_owned(),
+        remote_id: None,
+        took: std::time::Duration::from_millis(1),
+    };
+    wait(bench.own(OPS.shard().0).record_deliveries(vec![told])).expect("its notice is still there");
+    opened.incidents[0].ended_at = Some(at(30));
+    commit(&bench.own(ours[1].monitor.shard().0), opened);
+    assert_eq!(beyond(), [ours[0], ours[1], ours[3]]);
+    purge(&*bench.account, beyond());
+    assert_eq!(listed(&*bench.account), [ours[2].monitor]);
+}

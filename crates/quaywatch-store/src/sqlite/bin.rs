@@ -1,0 +1,98 @@
+//! Bins that hold more than they may: how full they are, what lies there beyond a number, and how it goes before its
+//! time. Choosing is a reader's work, as it looks at everything in the bin; the writer gets numbers and looks again at
+//! each of them.
+
+use quaywatch_core::{AccountId, Timestamp};
+use rusqlite::Connection;
+
+use super::query::{exists, rows};
+use super::{Inner, retain};
+use crate::Result;
+use crate::blocks::key;
+use crate::records::{BinRecord, Binned};
+
+/// Monitors purged in a piece, should the clock stand still.
+const PURGED_A_PIECE: usize = 32;
+
+/// A monitor's number, of its key.
+const ID: &str = "(((m.key & 0x3ffffff) << 6) | (m.key >> 26))";
+
+/// Accounts with more than so many monitors in the bin.
+pub(super) fn bins(connection: &Connection, fuller_than: u64) -> Result<Vec<BinRecord>> {
+    let sql = "SELECT a.id, a.name, a.plan, b.monitors FROM account a JOIN (
+                   SELECT account_id, count(*) AS monitors FROM monitor INDEXED BY monitor_bin
+                   WHERE removed_at IS NOT NULL GROUP BY account_id
+               ) b ON b.account_id = a.id WHERE b.monitors > ?1 ORDER BY a.id";
+    rows(connection, sql, [number(fuller_than)], |row| {
+        Ok(BinRecord {
+            account: AccountId(row.get(0)?),
+            name: row.get(1)?,
+            plan: row.get(2)?,
+            monitors: row.get::<_, i64>(3)? as u64,
+        })
+    })
+}
+
+/// What lies in the bin beyond the `kept` that were removed last, in the order of the list of the bin.
+pub(super) fn beyond(
+    connection: &Connection,
+    account: AccountId,
+    (kept, limit): (u64, usize),
+) -> Result<Vec<Binned>> {
+    rows(connection, &beyond_sql(), [account.0, number(kept), number(limit as u64)], |row| {
+        Ok(Binned { monitor: key::monitor_of(row.get(0)?), removed_at: Timestamp(row.get(1)?) })
+    })
+}
+
+/// Without its index the engine would look at each monitor of the account, removed or not.
+pub(super) fn beyond_sql() -> String {
+    format!(
+        "SELECT m.key, m.removed_at FROM (
+             SELECT m.key, m.removed_at, m.account_id FROM monitor m INDEXED BY monitor_bin
+             WHERE m.account_id = ?1 AND m.removed_at IS NOT NULL
+             ORDER BY m.removed_at DESC, {ID} DESC LIMIT -1 OFFSET ?2
+         ) m WHERE NOT {} ORDER BY m.removed_at, {ID} LIMIT ?3",
+        not_done_with()
+    )
+}
+
+/// Purges a piece of these; those that are left.
+pub(super) async fn purge(inner: &Inner, account: AccountId, binned: Vec<Binned>) -> Result<Vec<Binned>> {
+    let clock = std::sync::Arc::clone(&inner.clock);
+    inner
+        .writer
+        .upkeep(move |tx| {
+            let until = clock.boot() + retain::PIECE;
+            let is_as_it_was = format!(
+                "SELECT 1 FROM monitor m WHERE m.key = ?1 AND m.account_id = ?2 AND m.removed_at = ?3
+                 AND NOT {}",
+                not_done_with()
+            );
+            let mut left = binned.into_iter();
+            for one in left.by_ref().take(PURGED_A_PIECE) {
+                let key = key::monitor(one.monitor);
+                if exists(tx, &is_as_it_was, [key, account.0, one.removed_at.0])? {
+                    retain::purge_monitor(tx, account.0, key)?;
+                }
+                if retain::over(&*clock, until) {
+                    break;
+                }
+            }
+            Ok(left.collect())
+        })
+        .await
+}
+
+/// Whether the engine still has something to do with a monitor: it would write of what is gone, and record deliveries of
+/// notices that are nowhere.
+fn not_done_with() -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM incident i WHERE i.account_id = m.account_id AND i.monitor_id = {ID}
+         AND (i.ended_at IS NULL OR EXISTS (SELECT 1 FROM outbox o
+              WHERE o.account_id = i.account_id AND o.incident_id = i.id AND o.state = 0)))"
+    )
+}
+
+fn number(of: u64) -> i64 {
+    i64::try_from(of).unwrap_or(i64::MAX)
+}

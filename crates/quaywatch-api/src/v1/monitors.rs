@@ -82,8 +82,10 @@ pub(super) fn routes(routes: &mut Routes) {
         "/monitors/{id}",
         EDIT,
         delete,
-        docs("monitors_delete", "Put a monitor into the bin")
-            .about("With its history, for 30 days; `/bin/monitors/{id}/restore` takes it out again."),
+        docs("monitors_delete", "Put a monitor into the bin").about(
+            "With its history, for 30 days or as long as the plan has room there; \
+                 `/bin/monitors/{id}/restore` takes it out again.",
+        ),
     );
     acts(routes);
 }

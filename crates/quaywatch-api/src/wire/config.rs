@@ -101,7 +101,7 @@ pub(crate) struct BinnedMonitor {
     /// Whose it was.
     managed_by: String,
     removed_at: Time,
-    /// When it will be gone for good.
+    /// When it will be gone for good, if the account's plan lets it lie there for so long.
     gone_at: Time,
 }
 

@@ -1,6 +1,10 @@
-//! The bin: what was removed and can still be brought back, with its history.
+//! The bin: what was removed and can still be brought back, with its history; and how much of it a plan lets lie there,
+//! as whoever makes and removes monitors for ever would else fill the disk within any number of monitors.
 
-use quaywatch_core::{MonitorId, Timestamp};
+use std::time::Duration;
+
+use quaywatch_core::{AccountId, MonitorId, Timestamp};
+use quaywatch_store::StoreError;
 use quaywatch_store::records::Owner;
 
 use super::monitors::LOOK;
@@ -8,6 +12,16 @@ use super::page::{Page, Paging};
 use super::reading::ToSpec as _;
 use super::{OperationError, Operations};
 use crate::caller::Caller;
+use crate::config::plans::Plan;
+
+/// Monitors that any bin keeps, however few the plan allows: whoever tries things out may change their mind.
+const LEAST_KEPT: u64 = 20;
+/// How often to look for bins that hold too much.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Monitors chosen at once: choosing looks at everything in the bin.
+const CHOSEN: usize = 1_000;
+/// Between two pieces others come first.
+const BREATH: Duration = Duration::from_millis(20);
 
 /// A monitor in the bin. Channels in the bin: [`Operations::list_removed_channels`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +36,7 @@ pub struct RemovedMonitor {
     pub owner: Owner,
     /// When it was removed.
     pub removed_at: Timestamp,
-    /// When it will be gone for good.
+    /// When it will be gone for good, if the plan lets it lie there for so long.
     pub gone_at: Timestamp,
 }
 
@@ -54,4 +68,55 @@ impl Operations {
         }
         Ok(Page::cut(items, limit, |last| format!("{}.{}", last.removed_at.0, last.id.0)))
     }
+
+    /// Keeps bins as small as the plans of their accounts want them, until it is aborted.
+    pub async fn keep_bins_small(&self) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if let Err(error) = self.trim_bins().await {
+                tracing::warn!(%error, "a bin holds more than it may and is looked at again");
+            }
+        }
+    }
+
+    /// Deletes for good what lies in bins beyond what plans keep, the longest there first.
+    pub(super) async fn trim_bins(&self) -> Result<(), StoreError> {
+        let settings = self.settings.now();
+        if settings.plans.is_empty() {
+            return Ok(());
+        }
+        for bin in self.store.system().bins(LEAST_KEPT).await? {
+            let plan = settings.plans.of(bin.account, &bin.name, &bin.plan);
+            if let Some(kept) = kept(&plan).filter(|kept| bin.monitors > *kept) {
+                self.trim_bin(bin.account, kept).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn trim_bin(&self, account: AccountId, kept: u64) -> Result<(), StoreError> {
+        loop {
+            let mut left = self.store.account(account).beyond_in_bin(kept, CHOSEN).await?;
+            let is_rest = left.len() < CHOSEN;
+            while !left.is_empty() {
+                let turn = self.changes.turn().await;
+                if self.changes.owed() > 0 {
+                    // The engine may not know yet that a monitor was removed, and still write of it.
+                    return Ok(());
+                }
+                left = turn.purge(account, left).await?;
+                drop(turn);
+                tokio::time::sleep(BREATH).await;
+            }
+            if is_rest {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// How many monitors the bin of an account with this plan keeps: as many as the plan allows, so that all of them can be
+/// removed at once and brought back. `None`: all, for as long as bins keep things.
+fn kept(plan: &Plan) -> Option<u64> {
+    plan.max_urls.map(|most| most.max(LEAST_KEPT))
 }

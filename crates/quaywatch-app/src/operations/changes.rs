@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use quaywatch_core::{AccountId, MonitorId, Timestamp};
 use quaywatch_engine::Engine;
-use quaywatch_store::records::{Applied, Author, ChangeSet, Pause};
+use quaywatch_store::records::{Applied, Author, Binned, ChangeSet, Pause};
 use quaywatch_store::{Store, StoreError};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -172,6 +172,17 @@ impl Turn<'_> {
             self.follow(account, applied).await;
         }
         Ok(ended)
+    }
+
+    /// Deletes a piece of what lies in the bin for good; those whose turn has not come. There is nothing to follow: the
+    /// engine knows nothing that is in the bin.
+    pub(crate) async fn purge(
+        &self,
+        account: AccountId,
+        binned: Vec<Binned>,
+    ) -> Result<Vec<Binned>, StoreError> {
+        self.expect_open()?;
+        self.changes.0.store.account(account).purge(binned).await
     }
 
     /// Lets the engine follow what was written.

@@ -10,8 +10,8 @@ use quaywatch_core::judge::Status;
 use quaywatch_core::{AccountId, MonitorId, ShardId, Timestamp};
 use quaywatch_engine::Engine;
 use quaywatch_store::records::{
-    AcceptedConfig, AccountRecord, Applied, BlindChange, ChangeRecord, ChannelRecord, Fence, LocationRecord,
-    Retention, RetentionReport, StoreGauges, UpkeepDone,
+    AcceptedConfig, AccountRecord, Applied, BinRecord, BlindChange, ChangeRecord, ChannelRecord, Fence,
+    LocationRecord, Retention, RetentionReport, StoreGauges, UpkeepDone,
 };
 use quaywatch_store::{
     AccountStore, BoxFuture, PeopleStore, Result, ShardStore, Store, StoreError, SystemStore,
@@ -119,6 +119,10 @@ impl SystemStore for FaultySystem {
         self.inner.retain(retention, now)
     }
 
+    fn bins(&self, fuller_than: u64) -> BoxFuture<'_, Result<Vec<BinRecord>>> {
+        self.inner.bins(fuller_than)
+    }
+
     fn accepted_config(&self) -> BoxFuture<'_, Result<Option<AcceptedConfig>>> {
         self.inner.accepted_config()
     }
@@ -202,6 +206,45 @@ async fn what_could_not_be_followed_is_made_good() {
     fail(1);
     operations.delete_monitor(&owner(), new, None).await.expect("written");
     until("a later change", async || status(engine, new).await.is_none()).await;
+    making_good.abort();
+}
+
+/// What the engine does not know to be removed, it may still write of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_purged_while_a_removal_is_not_followed() {
+    let kit = Kit::with("server: {plans: {free: {max_urls: 1}}, default_plan: free}\nmonitors: []\n").await;
+    let mut all = Vec::new();
+    for n in 0..21 {
+        all.push(kit.monitor(&format!("m {n}")).await);
+    }
+    let faults = Arc::new(Faults::default());
+    let watching =
+        kit.watch_by(Arc::new(Faulty { inner: kit.store.clone(), faults: Arc::clone(&faults) })).await;
+    let (operations, engine) = (&kit.operations, &watching.engine);
+    until("every shard", async || {
+        let mut seen = 0;
+        for id in &all {
+            seen += usize::from(status(engine, *id).await.is_some());
+        }
+        seen == all.len()
+    })
+    .await;
+    faults.left.store(1, Ordering::Release);
+    for id in &all {
+        operations.delete_monitor(&owner(), *id, None).await.expect("written");
+    }
+    let binned = async || {
+        let page = operations.list_removed_monitors(&owner(), &Default::default()).await;
+        page.expect("the bin").items.len()
+    };
+    assert_eq!(operations.changes.owed(), 1);
+    operations.trim_bins().await.expect("nothing is done yet");
+    assert_eq!(binned().await, 21);
+    let changes = Arc::clone(&operations.changes);
+    let making_good = tokio::spawn(async move { changes.make_good().await });
+    until("what is owed", async || operations.changes.owed() == 0).await;
+    operations.trim_bins().await.expect("trimmed");
+    assert_eq!(binned().await, 20);
     making_good.abort();
 }
 

@@ -40,6 +40,8 @@ pub mod apply;
 mod apply_tests;
 mod arrears;
 pub mod bin;
+#[cfg(test)]
+mod bin_tests;
 pub mod bulk;
 mod called;
 pub(crate) mod changes;

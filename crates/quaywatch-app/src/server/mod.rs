@@ -152,6 +152,8 @@ impl Server {
         parts.observe(&server.observatory, &choice.config);
         let operations = server.operations();
         parts.look_after(tokio::spawn(async move { operations.end_pauses().await }));
+        let operations = server.operations();
+        parts.look_after(tokio::spawn(async move { operations.keep_bins_small().await }));
         let changes = Arc::clone(&server.operations.changes);
         parts.look_after(tokio::spawn(async move { changes.make_good().await }));
         *server.parts.lock().await = Some(parts);

@@ -1,18 +1,28 @@
 //! What people do to what is watched while it runs: look now, say that they look after an incident, write about it.
 //!
-//! Each act goes through the engine's thread, which owns what it is about, and is durable when the call returns.
+//! Each act goes through the engine's thread, which owns what it is about, and is durable when the call returns, as is its
+//! row in the audit log.
 
 use std::time::Duration;
 
 use quaywatch_core::{MonitorId, Timestamp};
 use quaywatch_notify::Notice;
 use quaywatch_store::StoreError;
-use quaywatch_store::records::{EventRecord, IncidentRecord};
+use quaywatch_store::records::{Author, EventRecord, IncidentRecord};
 use tokio::sync::{oneshot, watch};
 
 use crate::engine::Engine;
 use crate::inbox::Message;
 use crate::judging::{Afterword, Refused, Saying, Words};
+
+/// Who says something about an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// As notices show them.
+    pub name: String,
+    /// As the audit log has them.
+    pub author: Author,
+}
 
 /// Why a monitor is not checked now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -71,14 +81,14 @@ impl Engine {
         wait.await.unwrap_or(Err(NotNow::Stopped))
     }
 
-    /// Says that `by` (a name, as notices show it) looks after an open incident. Whoever was told of it is told that.
+    /// Says that `by` looks after an open incident. Whoever was told of it is told that.
     ///
     /// # Errors
     /// [`ActError::Closed`], [`ActError::AlreadyAcknowledged`], [`ActError::Stopped`].
     pub async fn acknowledge(
         &self,
         incident: &IncidentRecord,
-        by: &str,
+        by: &By,
         note: Option<&str>,
     ) -> Result<EventRecord, ActError> {
         let words = Words::Acknowledges(note.map(str::to_owned));
@@ -97,7 +107,7 @@ impl Engine {
     pub async fn comment(
         &self,
         incident: &IncidentRecord,
-        by: &str,
+        by: &By,
         text: &str,
     ) -> Result<EventRecord, ActError> {
         let open = self.say(incident, by, Words::Comments(text.to_owned())).await?;
@@ -119,10 +129,10 @@ impl Engine {
     async fn say(
         &self,
         incident: &IncidentRecord,
-        by: &str,
+        by: &By,
         words: Words,
     ) -> Result<Result<EventRecord, Refused>, ActError> {
-        let saying = Saying { monitor: incident.monitor, incident: incident.id, by: by.to_owned(), words };
+        let saying = Saying { monitor: incident.monitor, incident: incident.id, by: by.clone(), words };
         let (answer, wait) = oneshot::channel();
         let (done, durable) = oneshot::channel();
         self.inbox.send(Message::Say(Box::new(saying), answer, done));
@@ -138,7 +148,7 @@ impl Engine {
     async fn comment_after(
         &self,
         incident: &IncidentRecord,
-        by: &str,
+        by: &By,
         text: &str,
     ) -> Result<EventRecord, ActError> {
         let _turn = self.afterwords.lock().await;
@@ -149,7 +159,7 @@ impl Engine {
         let events = account.events(incident.id).await?;
         let last = events.last().and_then(|event| Notice::from_snapshot(&event.snapshot).ok());
         let last = last.ok_or(ActError::NotFound)?;
-        let afterword = Afterword { record, last, by: by.to_owned(), text: text.to_owned() };
+        let afterword = Afterword { record, last, by: by.clone(), text: text.to_owned() };
         let (answer, wait) = oneshot::channel();
         let (done, durable) = oneshot::channel();
         self.inbox.send(Message::SayAfter(Box::new(afterword), answer, done));

@@ -34,6 +34,8 @@ mod proof;
 mod rng;
 mod routes;
 #[cfg(test)]
+mod said;
+#[cfg(test)]
 mod simulation;
 mod stats;
 mod steps;
@@ -41,7 +43,7 @@ mod thread;
 #[cfg(test)]
 mod whole;
 
-pub use acts::{ActError, NotNow};
+pub use acts::{ActError, By, NotNow};
 pub use config::{ChannelFactory, Checks, EngineConfig, Parts};
 pub use engine::{Engine, StartError, Surveyor};
 pub use inbox::{EngineSink, Glimpse, Select, Survey, Surveyed};

@@ -15,9 +15,9 @@ use quaywatch_notify::notice::ServerWords;
 use quaywatch_notify::{Class, EventKind, Notice, Outcome};
 use quaywatch_runner::{Batch, Sight};
 use quaywatch_store::records::{
-    AccountRecord, Applied, ChannelRecord, DeliveryState, DeliveryUpdate, EventRecord, EvidenceRecord,
-    IncidentRecord, IntervalWrite, LocationRecord, MonitorRecord, OutboxWrite, Owner, ShardState, ShardStep,
-    StateWrite,
+    AccountRecord, ActWrite, Applied, ChannelRecord, DeliveryState, DeliveryUpdate, EventRecord,
+    EvidenceRecord, IncidentRecord, IntervalWrite, LocationRecord, MonitorRecord, OutboxWrite, Owner,
+    ShardState, ShardStep, StateWrite,
 };
 use quaywatch_store::{CommitFailed, StoreError};
 
@@ -41,6 +41,8 @@ pub(crate) struct Database {
     pub(crate) states: BTreeMap<MonitorId, StateWrite>,
     pub(crate) incidents: BTreeMap<IncidentId, IncidentRecord>,
     pub(crate) events: BTreeMap<(IncidentId, u32), EventRecord>,
+    /// Rows of the audit log.
+    pub(crate) acts: Vec<ActWrite>,
     pub(crate) outbox: BTreeMap<Key, Row>,
     pub(crate) evidence: Vec<EvidenceRecord>,
     pub(crate) intervals: Vec<IntervalWrite>,
@@ -64,6 +66,7 @@ impl Database {
             + step.intervals.len()
             + step.incidents.len()
             + step.events.len()
+            + step.acts.len()
             + step.evidence.len()
             + step.outbox.len()
             + step.inputs.len();
@@ -74,7 +77,11 @@ impl Database {
             self.incidents.insert(incident.id, incident.clone());
         }
         for event in &step.events {
-            self.events.entry((event.incident, event.sequence)).or_insert_with(|| event.clone());
+            let key = (event.incident, event.sequence);
+            if self.events.insert(key, event.clone()).is_none() {
+                let acts = step.acts.iter().filter(|act| (act.incident, act.sequence) == key);
+                self.acts.extend(acts.cloned());
+            }
         }
         for write in &step.outbox {
             let event = &self.events[&(write.incident, write.sequence)];
@@ -190,6 +197,8 @@ pub(crate) struct World {
     pub(crate) stats: Arc<EngineStats>,
     /// Why the store fails now, if it does.
     pub(crate) trouble: Option<StoreError>,
+    /// So many more commits are written, and their answers say that they are not.
+    pub(crate) lost_answers: usize,
     pub(crate) runner_removed: Vec<MonitorId>,
     pub(crate) restarts: usize,
     process: Option<Process>,
@@ -293,6 +302,7 @@ impl World {
             crash: Crash::Never,
             stats: Arc::default(),
             trouble: None,
+            lost_answers: 0,
             runner_removed: Vec::new(),
             restarts: 0,
             process: None,
@@ -433,15 +443,13 @@ impl World {
             return Ok(());
         }
         let answers = match self.trouble.clone() {
-            Some(error) => group
-                .into_iter()
-                .map(|step| {
-                    let failed = CommitFailed { error: error.clone(), step: Box::new(step) };
-                    (ShardId(failed.step.shard), Err(failed))
-                })
-                .collect(),
+            Some(error) => refused(group, &error),
             None => self.effect(|world| {
                 group.iter().for_each(|step| world.database.apply(step));
+                if let Some(left) = world.lost_answers.checked_sub(1) {
+                    world.lost_answers = left;
+                    return refused(group, &StoreError::Engine("the answer is lost".into()));
+                }
                 group.iter().map(|step| (ShardId(step.shard), Ok(()))).collect()
             })?,
         };
@@ -569,6 +577,14 @@ impl World {
         all.sort_by_key(|incident| (incident.started_at, incident.id));
         all.iter().map(|incident| (incident.ordinal, incident.close_reason)).collect()
     }
+}
+
+fn refused(group: Vec<ShardStep>, error: &StoreError) -> Vec<(ShardId, Result<(), CommitFailed>)> {
+    let refused = |step: ShardStep| {
+        let failed = CommitFailed { error: error.clone(), step: Box::new(step) };
+        (ShardId(failed.step.shard), Err(failed))
+    };
+    group.into_iter().map(refused).collect()
 }
 
 fn next_slot(monitor: MonitorId, now: Timestamp) -> Timestamp {

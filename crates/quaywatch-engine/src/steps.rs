@@ -100,6 +100,7 @@ impl Steps {
             intervals,
             incidents,
             events,
+            acts,
             evidence,
             outbox,
             inputs,
@@ -110,6 +111,7 @@ impl Steps {
         merged.intervals.extend(intervals);
         merged.incidents.extend(incidents);
         merged.events.extend(events);
+        merged.acts.extend(acts);
         merged.evidence.extend(evidence);
         merged.outbox.extend(outbox);
         merged.inputs.extend(inputs);
@@ -168,7 +170,7 @@ pub(crate) fn notices(step: &ShardStep, committed: bool) -> Vec<Queued> {
 mod tests {
     use quaywatch_core::judge::Status;
     use quaywatch_core::{ErrorCode, LocationId, MonitorId, ResultFlags};
-    use quaywatch_store::records::StateWrite;
+    use quaywatch_store::records::{ActWrite, StateWrite};
 
     use super::*;
 
@@ -198,18 +200,32 @@ mod tests {
         }
     }
 
+    fn act(sequence: u32) -> ActWrite {
+        ActWrite {
+            incident: crate::judging::derived_id(Timestamp(1), 1),
+            sequence,
+            action: "incident.commented",
+            monitor: MonitorId(1),
+            detail: String::new(),
+            author: "user:u3".into(),
+        }
+    }
+
     #[test]
     fn a_failed_step_stands_before_what_came_since_and_of_states_the_last_stays() {
         let mut steps = Steps::new(10);
         steps.result(result(1, 1));
         steps.decide(ShardId(1)).states.extend([state(1, 1), state(65, 1)]);
+        steps.decide(ShardId(1)).acts.push(act(1));
         let failed = steps.take(Timestamp(1)).remove(0);
         steps.result(result(1, 2));
         steps.decide(ShardId(1)).states.push(state(1, 2));
+        steps.decide(ShardId(1)).acts.push(act(2));
         steps.put_back(failed);
         let merged = steps.take(Timestamp(2)).remove(0);
         assert_eq!(merged.results.iter().map(|r| r.slot.secs()).collect::<Vec<_>>(), [1, 2]);
         assert_eq!(merged.states, [state(65, 1), state(1, 2)]);
+        assert_eq!(merged.acts, [act(1), act(2)]);
         assert_eq!((merged.shard, merged.at), (1, Timestamp(2)));
         assert!(steps.is_empty());
     }

@@ -15,7 +15,7 @@ mod step;
 mod upkeep;
 
 pub use account::{AccountCounts, AccountDetail, AccountRecord, BinRecord, Binned};
-pub use author::{Act, AuditFilter, AuditRecord, Author};
+pub use author::{ActWrite, AuditFilter, AuditRecord, Author};
 pub use calls::{Idempotency, IdempotentCall, StoredAnswer};
 pub use config::{
     AcceptedConfig, Applied, ChangeRecord, ChangeSet, ChannelRecord, LocationRecord, MonitorRecord, Owner,

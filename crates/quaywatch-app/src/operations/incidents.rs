@@ -7,12 +7,12 @@ use quaywatch_core::doc::quote;
 use quaywatch_core::judge::{Severity, Status};
 use quaywatch_core::spec::Kind;
 use quaywatch_core::{ErrorCode, Evidence, IncidentId, MonitorId, Timestamp, reason};
-use quaywatch_engine::ActError;
+use quaywatch_engine::{ActError, By};
 use quaywatch_notify::Notice;
 use quaywatch_notify::notice::EvidenceWords;
 use quaywatch_store::StoreError;
 use quaywatch_store::records::{
-    Act, DeliveryRecord, DeliveryState, EventRecord, EvidenceRecord, IncidentFilter, IncidentRecord,
+    DeliveryRecord, DeliveryState, EventRecord, EvidenceRecord, IncidentFilter, IncidentRecord,
     MonitorRecord, Window,
 };
 
@@ -222,12 +222,11 @@ impl Operations {
         let note = note.map(|note| words("note", note)).transpose()?;
         let record = self.incident(caller, id).await?;
         let engine = self.engine().ok_or_else(nobody_judges)?;
-        let by = self.name_of(caller).await?;
+        let by = self.by(caller).await?;
         let event =
             engine.acknowledge(&record, &by, note.as_deref()).await.map_err(|error| act(error, id))?;
-        self.note(caller, "incident.acknowledged", &record, note.as_deref()).await;
         let mut view = self.incident_view(caller, record).await?;
-        view.acknowledged = Some(Acknowledgement { by, at: event.at, note });
+        view.acknowledged = Some(Acknowledgement { by: by.name, at: event.at, note });
         Ok(view)
     }
 
@@ -245,29 +244,13 @@ impl Operations {
         let text = words("text", text)?;
         let record = self.incident(caller, id).await?;
         let engine = self.engine().ok_or_else(nobody_judges)?;
-        let by = self.name_of(caller).await?;
+        let by = self.by(caller).await?;
         let event = engine.comment(&record, &by, &text).await.map_err(|error| act(error, id))?;
-        self.note(caller, "incident.commented", &record, Some(&text)).await;
         Ok(TimelineEntry::of(&event))
     }
 
-    /// What was said is written by then, by the engine, and stays said whatever becomes of this row.
-    async fn note(
-        &self,
-        caller: &Caller,
-        action: &'static str,
-        record: &IncidentRecord,
-        words: Option<&str>,
-    ) {
-        let detail = words.map_or_else(|| record.id.to_string(), |words| format!("{}: {words}", record.id));
-        let act = Act { action, object: ("monitor", record.monitor.0), detail };
-        if let Err(error) = self.account(caller).note(act, caller.author(), self.clock.now()).await {
-            tracing::error!(%error, incident = %record.id, action, "the audit log lacks a row");
-        }
-    }
-
-    /// Who acts, as people are told.
-    async fn name_of(&self, caller: &Caller) -> Result<String, OperationError> {
+    /// Who acts, as people are told and as the audit log has them.
+    async fn by(&self, caller: &Caller) -> Result<By, OperationError> {
         let name = match caller.actor {
             Actor::User(id) => self.store.people().user(id).await?.map(|user| user.name),
             Actor::Token(id) => {
@@ -276,7 +259,8 @@ impl Operations {
             }
             Actor::Host(_) => Some("the server's command line".to_owned()),
         };
-        Ok(name.filter(|name| !name.is_empty()).unwrap_or_else(|| caller.actor.to_string()))
+        let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| caller.actor.to_string());
+        Ok(By { name, author: caller.author() })
     }
 
     async fn incident(&self, caller: &Caller, id: IncidentId) -> Result<IncidentRecord, OperationError> {

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use quaywatch_core::{ChannelId, IncidentId, LocationId, MonitorId, ShardId, Timestamp};
+use quaywatch_core::{ChannelId, IncidentId, LocationId, MonitorId, Timestamp};
 use quaywatch_notify::notice::SaidWords;
 use quaywatch_notify::{EventKind, Notice};
-use quaywatch_store::records::{Acknowledged, EventRecord, IncidentRecord, OutboxWrite};
+use quaywatch_store::records::{Acknowledged, ActWrite, Author, EventRecord, IncidentRecord, OutboxWrite};
 
 use super::Judging;
 use super::snapshot::Happening;
-use crate::acts::NotNow;
+use crate::acts::{By, NotNow};
 
 /// A monitor is checked out of turn at most this often.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -21,7 +21,7 @@ const ASKED_REMEMBERED: usize = 1_024;
 pub(crate) struct Saying {
     pub(crate) monitor: MonitorId,
     pub(crate) incident: IncidentId,
-    pub(crate) by: String,
+    pub(crate) by: By,
     pub(crate) words: Words,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Afterword {
     pub(crate) record: IncidentRecord,
     /// Its last event so far.
     pub(crate) last: Notice,
-    pub(crate) by: String,
+    pub(crate) by: By,
     pub(crate) text: String,
 }
 
@@ -94,7 +94,7 @@ impl Judging {
                 if let Some(before) = &open.record.acknowledged {
                     return Err(Refused::AlreadyAcknowledged((**before).clone()));
                 }
-                open.record.acknowledged = Some(Box::new(Acknowledged { at: now, by: by.clone() }));
+                open.record.acknowledged = Some(Box::new(Acknowledged { at: now, by: by.name.clone() }));
                 (EventKind::IncidentAcknowledged, note)
             }
             Words::Comments(text) => (EventKind::IncidentCommented, Some(text)),
@@ -106,9 +106,9 @@ impl Judging {
         let mut notice = self.words.of_incident(entry, kind, (sequence, now), Happening::of(status, status));
         // The proof stands in the events that it decided.
         notice.evidence.clear();
-        notice.said = Some(SaidWords { by, text });
+        notice.said = Some(SaidWords { by: by.name, text });
         notice.told = told;
-        Ok(self.write_words(monitor.shard(), record, &notice))
+        Ok(self.write_words(by.author, record, &notice))
     }
 
     /// Writes what somebody says about an incident that is over: everything else is as it was at its end.
@@ -122,12 +122,13 @@ impl Judging {
         notice.timestamp = self.now;
         notice.previous_status = notice.status;
         notice.evidence.clear();
-        notice.said = Some(SaidWords { by, text: Some(text) });
-        self.write_words(record.monitor.shard(), record, &notice)
+        notice.said = Some(SaidWords { by: by.name, text: Some(text) });
+        self.write_words(by.author, record, &notice)
     }
 
-    /// Event, notices and record in the step of a shard.
-    fn write_words(&mut self, shard: ShardId, record: IncidentRecord, notice: &Notice) -> EventRecord {
+    /// Event, notices, record and the row of the audit log in one step: what was said and who said it are durable
+    /// together.
+    fn write_words(&mut self, author: Author, record: IncidentRecord, notice: &Notice) -> EventRecord {
         let (incident, sequence, due) = (record.id, notice.sequence, self.now);
         let heard: Vec<ChannelId> =
             notice.told.iter().copied().filter(|channel| self.routes.exists(*channel)).collect();
@@ -138,8 +139,18 @@ impl Judging {
             kind: notice.kind.as_str().to_owned(),
             snapshot: notice.to_snapshot(),
         };
-        let step = self.steps.decide(shard);
+        let words = notice.said.as_ref().and_then(|said| said.text.as_deref());
+        let act = ActWrite {
+            incident,
+            sequence,
+            action: notice.kind.as_str(),
+            monitor: record.monitor,
+            detail: words.map_or_else(|| incident.to_string(), |words| format!("{incident}: {words}")),
+            author,
+        };
+        let step = self.steps.decide(record.monitor.shard());
         step.events.push(event.clone());
+        step.acts.push(act);
         step.outbox.extend(heard.into_iter().map(|channel| OutboxWrite { incident, sequence, channel, due }));
         step.incidents.push(record);
         event

@@ -3,10 +3,10 @@
 use quaywatch_core::judge::Status;
 use quaywatch_core::spec::{Host, Kind};
 use quaywatch_core::{ChannelId, CheckResult};
-use quaywatch_store::records::{IncidentRecord, MonitorRecord};
+use quaywatch_store::records::{AuditFilter, Author, IncidentRecord, MonitorRecord};
 
 use super::*;
-use crate::{ActError, NotNow, Select};
+use crate::{ActError, By, NotNow, Select};
 
 /// A channel, a monitor that tells it, and what becomes of that.
 async fn down(directory: &Path, hook: &Sink) -> (Running, MonitorId, IncidentRecord) {
@@ -27,10 +27,23 @@ impl Running {
         account.incidents(IncidentFilter::default()).await.expect("incidents")
     }
 
+    /// What the audit log says of incidents: action, who, from where, and what else; oldest first.
+    async fn acts(&self) -> Vec<(String, Author, String)> {
+        let rows =
+            self.store.account(AccountId::DEFAULT).audit(AuditFilter::default()).await.expect("the log");
+        let acts = rows.into_iter().rev().filter(|row| row.action.starts_with("incident."));
+        acts.map(|row| (row.action, row.author, row.detail)).collect()
+    }
+
     async fn story(&self, incident: &IncidentRecord) -> Vec<(u32, String)> {
         let events = self.store.account(incident.account).events(incident.id).await.expect("events");
         events.into_iter().map(|event| (event.sequence, event.kind)).collect()
     }
+}
+
+fn who(name: &str) -> By {
+    let (address, request) = (Some([192, 0, 2, 7].into()), Some("req-1".into()));
+    By { name: name.into(), author: Author { actor: format!("user:{name}"), address, request } }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -40,7 +53,7 @@ async fn people_acknowledge_and_comment_in_the_incidents_own_sequence() {
     let (mut running, id, incident) = down(directory.path(), &hook).await;
     let engine = &running.engine;
 
-    let event = engine.acknowledge(&incident, "Anna", Some("On my way.")).await.expect("it is open");
+    let event = engine.acknowledge(&incident, &who("Anna"), Some("On my way.")).await.expect("it is open");
     assert_eq!((event.sequence, event.kind.as_str()), (1, "incident.acknowledged"));
     // Durable when the call returns.
     assert_eq!(running.story(&incident).await.len(), 2);
@@ -50,13 +63,20 @@ async fn people_acknowledge_and_comment_in_the_incidents_own_sequence() {
     assert_eq!(told["incident"]["acknowledged_by"], "Anna");
     assert_eq!((&told["status"], &told["previous_status"]), (&"down".into(), &"down".into()));
 
-    let again = engine.acknowledge(&incident, "Boris", None).await;
+    let again = engine.acknowledge(&incident, &who("Boris"), None).await;
     assert!(matches!(again, Err(ActError::AlreadyAcknowledged { by, .. }) if by == "Anna"));
-    let event = engine.comment(&incident, "Boris", "The disk is full.").await.expect("taken");
+    let event = engine.comment(&incident, &who("Boris"), "The disk is full.").await.expect("taken");
     assert_eq!(event.sequence, 2);
     let told = hook.wait("comment", PATIENCE, of_type("incident.commented")).json();
     assert_eq!(told["said"]["text"], "The disk is full.");
     assert_eq!(told["incident"]["acknowledged_by"], "Anna", "that stays");
+    let row =
+        |action: &str, by, words| (action.to_owned(), who(by).author, format!("{}: {words}", incident.id));
+    let acts = [
+        row("incident.acknowledged", "Anna", "On my way."),
+        row("incident.commented", "Boris", "The disk is full."),
+    ];
+    assert_eq!(running.acts().await, acts, "what was refused stands in no row");
 
     running.check(&[id], ErrorCode::Ok).await;
     let closed = hook.wait("end", PATIENCE, of_type("incident.closed"));
@@ -72,19 +92,24 @@ async fn what_is_said_after_the_end_follows_the_end_and_reaches_those_who_were_t
     let (mut running, id, incident) = down(directory.path(), &hook).await;
     running.check(&[id], ErrorCode::Ok).await;
     let engine = &running.engine;
-    assert!(matches!(engine.acknowledge(&incident, "Anna", None).await, Err(ActError::Closed)));
+    assert!(matches!(engine.acknowledge(&incident, &who("Anna"), None).await, Err(ActError::Closed)));
     // At once: each has a number of its own, and none is left out.
-    let say = |text: &'static str| engine.comment(&incident, "Anna", text);
+    let anna = who("Anna");
+    let say = |text: &'static str| engine.comment(&incident, &anna, text);
     let (first, second, third) = tokio::join!(say("a"), say("b"), say("c"));
     let mut numbers = [first, second, third].map(|event| event.expect("taken").sequence);
     numbers.sort_unstable();
     assert_eq!(numbers, [2, 3, 4]);
+    let mut acts: Vec<_> = running.acts().await.into_iter().map(|(_, _, detail)| detail).collect();
+    acts.sort_unstable();
+    assert_eq!(acts, ["a", "b", "c"].map(|text| format!("{}: {text}", incident.id)));
     until("the comments", || hook.taken("incident.commented").len() == 3).await;
     let told = hook.taken("incident.commented")[0].json();
     assert_eq!((&told["status"], &told["incident"]["close_reason"]), (&"up".into(), &"recovered".into()));
     let nobodys = IncidentRecord { id: crate::judging::derived_id(Timestamp(1), 2), ..incident.clone() };
-    assert!(matches!(engine.comment(&nobodys, "Anna", "?").await, Err(ActError::NotFound)));
+    assert!(matches!(engine.comment(&nobodys, &who("Anna"), "?").await, Err(ActError::NotFound)));
     assert!(running.incidents().await[0].ended_at.is_some(), "it is still over");
+    assert_eq!(running.acts().await.len(), 3);
     running.stop().await;
 }
 
@@ -93,7 +118,7 @@ async fn an_acknowledgement_is_known_after_a_restart_and_in_lists() {
     let directory = tempfile::tempdir().expect("a directory");
     let hook = Sink::start();
     let (running, id, incident) = down(directory.path(), &hook).await;
-    running.engine.acknowledge(&incident, "Anna", None).await.expect("it is open");
+    running.engine.acknowledge(&incident, &who("Anna"), None).await.expect("it is open");
     let by = |incident: &IncidentRecord| incident.acknowledged.as_ref().map(|known| known.by.clone());
     assert_eq!(by(&running.incidents().await[0]).as_deref(), Some("Anna"));
     hook.wait("acknowledgement", PATIENCE, of_type("incident.acknowledged"));
@@ -102,7 +127,7 @@ async fn an_acknowledgement_is_known_after_a_restart_and_in_lists() {
     let mut running = start(directory.path()).await;
     let stats = running.engine.stats();
     until("every shard", || stats.loaded.read() == 1).await;
-    let again = running.engine.acknowledge(&incident, "Boris", None).await;
+    let again = running.engine.acknowledge(&incident, &who("Boris"), None).await;
     assert!(matches!(again, Err(ActError::AlreadyAcknowledged { .. })));
     running.slot = running.clock.now() - Duration::from_secs(10);
     running.check(&[id], ErrorCode::Ok).await;

@@ -23,6 +23,7 @@ pub const CASES: &[Case] = cases![
     steps::an_old_fence_writes_nothing_and_gets_its_step_back,
     steps::a_step_written_twice_changes_nothing,
     steps::a_step_is_written_whole_or_not_at_all,
+    steps::acts_stand_in_the_audit_log_exactly_where_their_events_are_written,
     steps::a_shard_is_loaded_as_it_was_left,
     steps::intervals_follow_each_other_also_when_written_twice,
     steps::notices_wait_until_they_are_delivered,

@@ -6,14 +6,15 @@ use quaywatch_core::judge::{CloseReason, Status};
 use quaywatch_core::{ChannelId, ErrorCode, Evidence, LocationId, MonitorId, ShardId};
 
 use super::{
-    Bench, HOUR, MINUTE, OPS, Open, SECOND, at, commit, event, failed, incident, incident_id, ok, state,
-    step, wait, window,
+    Bench, HOUR, MINUTE, OPS, Open, SECOND, at, commit, event, failed, file_change, incident, incident_id,
+    ok, put, state, step, wait, window,
 };
-use crate::StoreError;
 use crate::records::{
-    Acknowledged, Blind, BlindChange, DeliveryState, DeliveryUpdate, EvidenceRecord, Fence, IncidentFilter,
-    InputRecord, Interval, IntervalWrite, OutboxWrite, ShardStep,
+    Acknowledged, ActWrite, AuditFilter, AuditRecord, Author, Blind, BlindChange, DeliveryState,
+    DeliveryUpdate, EvidenceRecord, Fence, IncidentFilter, IncidentRecord, InputRecord, Interval,
+    IntervalWrite, OutboxWrite, ShardStep,
 };
+use crate::{AccountStore, StoreError};
 
 pub(super) fn opened(monitor: MonitorId, ms: i64) -> IntervalWrite {
     opened_as(monitor, ms, Status::Down, ErrorCode::TcpRefused)
@@ -155,6 +156,57 @@ pub(super) fn a_step_is_written_whole_or_not_at_all(open: Open<'_>) {
     assert!(wait(bad).is_err());
     wait(good).expect("committed");
     assert_eq!(bench.slots(id, window(0, HOUR)), [40 * SECOND, 50 * SECOND]);
+}
+
+pub(super) fn acts_stand_in_the_audit_log_exactly_where_their_events_are_written(open: Open<'_>) {
+    let bench = Bench::open(open);
+    let other = wait(bench.system.create_account("other".to_owned(), at(0))).expect("made").id;
+    let theirs = bench.store.account(other);
+    let id = wait(theirs.apply(file_change(vec![put("db", "{}")]), at(0))).expect("made").monitors[0].id;
+    let shard = bench.own(id.shard().0);
+    let rows = |account: &dyn AccountStore| {
+        let of_incidents = |row: &AuditRecord| row.action.starts_with("incident.");
+        let rows = wait(account.audit(AuditFilter::default())).expect("audit");
+        rows.into_iter().filter(of_incidents).collect::<Vec<_>>()
+    };
+    let author = Author {
+        actor: "user:u1".to_owned(),
+        address: Some([192, 0, 2, 7].into()),
+        request: Some("req-1".into()),
+    };
+    let act = |sequence| ActWrite {
+        incident: incident_id(1),
+        sequence,
+        action: "incident.commented",
+        monitor: id,
+        detail: format!("words {sequence}"),
+        author: author.clone(),
+    };
+    let mut said = step(id, MINUTE);
+    said.incidents.push(IncidentRecord { account: other, ..incident(1, id, 50 * SECOND) });
+    said.events.extend([event(1, 0, 51 * SECOND), event(1, 1, 52 * SECOND)]);
+    said.acts.push(act(1));
+    assert!(said.has_decisions());
+
+    let refused = wait(bench.with_fence(id.shard().0, Fence(0)).commit(Box::new(said.clone())));
+    assert_eq!(refused.expect_err("fenced").step.acts, [act(1)], "the step comes back whole");
+    assert!(rows(&*theirs).is_empty() && wait(theirs.events(incident_id(1))).expect("events").is_empty());
+    // What waits together with it and is written, twice, as if the first answer was lost; the second time with more.
+    commit(&shard, said.clone());
+    said.events.push(event(1, 2, 53 * SECOND));
+    said.acts.push(act(2));
+    commit(&shard, said);
+    let told: Vec<_> =
+        rows(&*theirs).into_iter().map(|row| (row.at, row.author, row.object, row.detail)).collect();
+    let row = |sequence: u32| {
+        let (kind, words) = ("monitor".to_owned(), format!("words {sequence}"));
+        (at((51 + i64::from(sequence)) * SECOND), author.clone(), Some((kind, id.0)), words)
+    };
+    assert_eq!(told, [row(2), row(1)]);
+    assert!(rows(&*bench.account).is_empty(), "it is the account's of the incident");
+    // Without its event there is no act.
+    commit(&shard, ShardStep { acts: vec![act(3)], ..step(id, 2 * MINUTE) });
+    assert_eq!(rows(&*theirs).len(), 2);
 }
 
 pub(super) fn a_shard_is_loaded_as_it_was_left(open: Open<'_>) {

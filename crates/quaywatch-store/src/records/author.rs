@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use quaywatch_core::{IncidentId, MonitorId};
+
 /// Who changes something, from where, and in which request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Author {
@@ -46,15 +48,22 @@ pub struct AuditRecord {
     pub detail: String,
 }
 
-/// Something that was done to a thing without changing it: words about an incident.
+/// What somebody did to an incident, for the audit log. The row is written with the event that the act is: there is
+/// neither without the other, however often the step is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Act {
+pub struct ActWrite {
+    /// Of which incident.
+    pub incident: IncidentId,
+    /// Which of its events.
+    pub sequence: u32,
     /// `incident.acknowledged`, `incident.commented`.
     pub action: &'static str,
-    /// To what, by kind and number.
-    pub object: (&'static str, i64),
+    /// The monitor that the incident is about.
+    pub monitor: MonitorId,
     /// What else there is to say.
     pub detail: String,
+    /// Who did it.
+    pub author: Author,
 }
 
 /// Which rows of the audit log are wanted, newest first.

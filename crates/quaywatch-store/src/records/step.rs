@@ -4,7 +4,9 @@ use quaywatch_core::judge::Status;
 use quaywatch_core::{CheckResult, ErrorCode, MonitorId, ShardId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{EventRecord, EvidenceRecord, IncidentRecord, IntervalWrite, MonitorRecord, OutboxWrite};
+use super::{
+    ActWrite, EventRecord, EvidenceRecord, IncidentRecord, IntervalWrite, MonitorRecord, OutboxWrite,
+};
 
 /// The number that a writer of a shard must hold; a larger one was given to whoever owns it now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +29,8 @@ pub struct ShardStep {
     pub incidents: Vec<IncidentRecord>,
     /// Events, immutable.
     pub events: Vec<EventRecord>,
+    /// Which of the events people caused.
+    pub acts: Vec<ActWrite>,
     /// Evidence worth keeping.
     pub evidence: Vec<EvidenceRecord>,
     /// Notices queued.
@@ -57,6 +61,7 @@ impl ShardStep {
             && self.intervals.is_empty()
             && self.incidents.is_empty()
             && self.events.is_empty()
+            && self.acts.is_empty()
             && self.evidence.is_empty()
             && self.outbox.is_empty()
             && self.inputs.is_empty())

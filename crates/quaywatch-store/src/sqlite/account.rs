@@ -279,13 +279,6 @@ impl AccountStore for Handle {
     fn audit(&self, filter: AuditFilter) -> BoxFuture<'_, Result<Vec<AuditRecord>>> {
         self.read(move |connection, account| audit::read(connection, account, &filter))
     }
-    fn note(&self, act: Act, author: Author, at: Timestamp) -> BoxFuture<'_, Result<()>> {
-        self.write(move |tx, account| {
-            let (kind, id) = act.object;
-            let entry = audit::Entry { detail: &act.detail, ..audit::Entry::of(act.action, kind, id) };
-            audit::write(tx, (at, &author), account, entry)
-        })
-    }
     fn detail(&self) -> BoxFuture<'_, Result<AccountDetail>> {
         self.read(tenancy::detail)
     }

@@ -1,15 +1,16 @@
 //! How a step becomes rows. Every statement leaves things as they are when it is run a second time with the same
 //! values, so a step whose fate is not known is simply written again.
 
-use quaywatch_core::{IncidentId, MonitorId, Timestamp};
+use quaywatch_core::{AccountId, IncidentId, MonitorId, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, named_params, params};
 
+use super::audit::{self, Entry};
 use super::convert::{self, incident_blob};
 use super::error::engine;
 use super::transitions;
 use crate::blocks::key;
 use crate::records::{
-    DeliveryUpdate, EventRecord, EvidenceRecord, Fence, IncidentRecord, InputRecord, IntervalWrite,
+    ActWrite, DeliveryUpdate, EventRecord, EvidenceRecord, Fence, IncidentRecord, InputRecord, IntervalWrite,
     OutboxWrite, ShardStep, StateWrite,
 };
 use crate::{Result, StoreError};
@@ -55,7 +56,7 @@ pub(super) fn write_decisions(tx: &Transaction<'_>, step: &ShardStep) -> Result<
     write_incidents(tx, &step.incidents)?;
     write_intervals(tx, &step.intervals)?;
     transitions::append(tx, step)?;
-    write_events(tx, &step.events)?;
+    write_events(tx, &step.events, &step.acts)?;
     write_evidence(tx, &step.evidence)?;
     write_outbox(tx, &step.outbox, step.at)
 }
@@ -255,33 +256,46 @@ impl Accounts {
             .prepare_cached("SELECT account_id FROM incident WHERE id = ?1")
             .and_then(|mut s| s.query_row([incident_blob(incident)], |row| row.get(0)).optional())
             .map_err(engine)?
-            .unwrap_or(quaywatch_core::AccountId::DEFAULT.0);
+            .unwrap_or(AccountId::DEFAULT.0);
         self.0 = Some((incident, account));
         Ok(account)
     }
 }
 
-fn write_events(tx: &Transaction<'_>, events: &[EventRecord]) -> Result<()> {
+fn write_events(tx: &Transaction<'_>, events: &[EventRecord], acts: &[ActWrite]) -> Result<()> {
     let mut accounts = Accounts::default();
     for event in events {
         let account = accounts.of(tx, event.incident)?;
-        tx.prepare_cached(
-            "INSERT OR IGNORE INTO incident_event (account_id, incident_id, sequence, at, kind, snapshot)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )
-        .and_then(|mut s| {
-            s.execute(params![
-                account,
-                incident_blob(event.incident),
-                event.sequence,
-                event.at.0,
-                event.kind,
-                event.snapshot
-            ])
-        })
-        .map_err(engine)?;
+        let is_new = tx
+            .prepare_cached(
+                "INSERT OR IGNORE INTO incident_event (account_id, incident_id, sequence, at, kind, snapshot)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )
+            .and_then(|mut s| {
+                s.execute(params![
+                    account,
+                    incident_blob(event.incident),
+                    event.sequence,
+                    event.at.0,
+                    event.kind,
+                    event.snapshot
+                ])
+            })
+            .map_err(engine)?
+            == 1;
+        // A row of the audit log has no identity of its own: what tells a step that was written before is its event.
+        for act in acts.iter().filter(|_| is_new) {
+            if (act.incident, act.sequence) == (event.incident, event.sequence) {
+                write_act(tx, (event.at, AccountId(account)), act)?;
+            }
+        }
     }
     Ok(())
+}
+
+fn write_act(tx: &Transaction<'_>, (at, account): (Timestamp, AccountId), act: &ActWrite) -> Result<()> {
+    let entry = Entry { detail: &act.detail, ..Entry::of(act.action, "monitor", act.monitor.0) };
+    audit::write(tx, (at, &act.author), account, entry)
 }
 
 fn write_evidence(tx: &Transaction<'_>, evidence: &[EvidenceRecord]) -> Result<()> {

@@ -4,7 +4,7 @@ use quaywatch_core::access::Role;
 use quaywatch_core::{ChannelId, IncidentId, MonitorId, Timestamp, TokenId, UserId};
 
 use crate::records::{
-    AccountCounts, AccountDetail, Act, Applied, AuditFilter, AuditRecord, Author, Binned, Blind, ChangeSet,
+    AccountCounts, AccountDetail, Applied, AuditFilter, AuditRecord, Author, Binned, Blind, ChangeSet,
     ChannelRecord, CheckRow, DeliveryRecord, EventRecord, EvidenceRecord, GroupCount, Idempotency,
     IdempotentCall, IncidentFilter, IncidentRecord, InputRecord, Interval, IntervalFilter, InvitationRecord,
     MemberRecord, MonitorPage, MonitorQuery, MonitorRecord, MonitorRow, NewInvitation, NewToken, Owner,
@@ -109,8 +109,6 @@ pub trait AccountStore: Send + Sync {
     fn newest_transition(&self) -> BoxFuture<'_, Result<u64>>;
     /// The audit log, newest first.
     fn audit(&self, filter: AuditFilter) -> BoxFuture<'_, Result<Vec<AuditRecord>>>;
-    /// Adds to the audit log what was done without changing anything that this store knows by itself.
-    fn note(&self, act: Act, author: Author, at: Timestamp) -> BoxFuture<'_, Result<()>>;
 
     /// The account itself.
     fn detail(&self) -> BoxFuture<'_, Result<AccountDetail>>;

@@ -2,6 +2,7 @@
 //! as the runner's, and a report. Serves `quaywatch check`, and the Test button of forms later.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 
 use quaywatch_core::doc::{Key, Node, Path, Problems, Span, Style, Value};
 use quaywatch_core::spec::Host;
@@ -9,6 +10,8 @@ use quaywatch_core::spec::host::split_target;
 use quaywatch_core::spec::{Context, Defaults};
 use quaywatch_core::{Attempt, ErrorCode, ErrorStatus, Evidence, MonitorSpec, Verdict, reason};
 use serde::Serialize;
+
+use crate::config::{References, Sources};
 
 /// The options of a check, by the names of the file, as written. Absent ones have the file's defaults.
 pub type Options<'o> = [(&'static str, &'o str)];
@@ -37,15 +40,16 @@ pub fn spec(target: &str, options: &Options<'_>) -> Result<MonitorSpec, Problems
     pairs.push(pair("port", port, Style::Plain));
     pairs.extend(options.iter().map(|(name, value)| pair(name, value, style(name))));
     let node = Node { value: Value::Mapping(pairs), span: Span::default() };
-    let read =
-        MonitorSpec::read(&node, &Path::Root, &Defaults::default(), &Context::default(), &mut problems);
+    let env = |name: &str| std::env::var(name).ok();
+    let sources = Sources { env: &env, dir: PathBuf::new() };
+    let context = Context { keeper: &References(&sources), ..Context::default() };
+    let read = MonitorSpec::read(&node, &Path::Root, &Defaults::default(), &context, &mut problems);
     match read {
         Some(spec) if problems.errors() == 0 => Ok(spec),
         Some(_) | None => Err(problems),
     }
 }
 
-/// What is always text is never taken for a number.
 /// What is wrong with a pasted `http://db:80`, and what to write instead.
 fn scheme(target: &str) -> Option<(String, String)> {
     let (scheme, _) = target.split_once("://")?;
@@ -58,8 +62,9 @@ fn scheme(target: &str) -> Option<(String, String)> {
     Some((format!("`{target}` has a scheme (`{scheme}://`)"), remedy))
 }
 
+/// What is always text is never taken for a number.
 fn style(name: &str) -> Style {
-    if matches!(name, "send" | "expect") { Style::Quoted } else { Style::Plain }
+    if matches!(name, "send" | "send_secret" | "expect") { Style::Quoted } else { Style::Plain }
 }
 
 fn pair<'a>(name: &'a str, value: &'a str, style: Style) -> (Key<'a>, Node<'a>) {

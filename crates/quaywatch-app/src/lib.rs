@@ -10,6 +10,7 @@ pub mod history;
 pub mod identity;
 pub mod look;
 pub mod observe;
+mod opener;
 pub mod operations;
 pub mod server;
 pub mod status;

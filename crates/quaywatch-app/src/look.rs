@@ -2,6 +2,7 @@
 //! of a server.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use quaywatch_core::egress::EgressPolicy;
@@ -12,6 +13,7 @@ use quaywatch_probe::half_open_works;
 use quaywatch_runner::{NetParts, OneShot};
 
 use crate::check::Seen;
+use crate::opener::Secrets;
 
 /// Descriptors that are left to everything but checks: standard streams, name lookups, libraries.
 const RESERVE: u64 = 128;
@@ -49,6 +51,7 @@ impl Looker {
             egress: EgressPolicy::default(),
             descriptors,
             runtime: tokio::runtime::Handle::current(),
+            opener: Arc::new(Secrets::new(None, PathBuf::new())),
         };
         Self::of(&parts, clock)
     }

@@ -199,6 +199,7 @@ codes! {
     SelfStorage = 107, "self_storage", Some(S::SelfError);
     AgentOffline = 108, "agent_offline", Some(S::SelfError);
     SelfBlocked = 109, "self_blocked", Some(S::SelfError);
+    SelfSecret = 110, "self_secret", Some(S::SelfError);
     PolicyBlocked = 120, "policy_blocked", Some(S::Blocked);
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::id::{AccountId, MonitorId};
-use crate::spec::{Addresses, Expectation, Handshake, Host, IpFamily, Pattern};
+use crate::secret::Secret;
+use crate::spec::{Addresses, Expectation, Handshake, Hidden, Host, IpFamily, Message, Pattern};
 
 /// Which of the targets that a monitor has had: the low bits of the spec's revision. It goes out with a job and comes
 /// back with every result, so that what was seen of an old target is never taken for a new one.
@@ -84,8 +85,8 @@ pub struct Plan {
     pub settle: Duration,
     /// What the port should be.
     pub expectation: Expectation,
-    /// Bytes to send once connected.
-    pub send: Option<Box<[u8]>>,
+    /// What to send once connected.
+    pub send: Option<Speech>,
     /// What the first answer must match.
     pub expect: Option<Pattern>,
 }
@@ -96,6 +97,35 @@ impl Plan {
     pub const fn talks(&self) -> bool {
         self.send.is_some() || self.expect.is_some()
     }
+}
+
+/// What a check says, and whose it is where that is a secret: it opens for its own account alone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Speech {
+    /// For everybody to see.
+    Open(Box<[u8]>),
+    /// A secret, as it is kept.
+    Hidden(AccountId, Hidden),
+}
+
+impl Speech {
+    /// What a monitor of this account says.
+    #[must_use]
+    pub fn of(account: AccountId, message: Message) -> Self {
+        match message {
+            Message::Open(bytes) => Self::Open(bytes),
+            Message::Hidden(hidden) => Self::Hidden(account, hidden),
+        }
+    }
+}
+
+/// Opens what checks say in secret, at the moment when they say it.
+pub trait Opener: Send + Sync {
+    /// The message itself.
+    ///
+    /// # Errors
+    /// Why it cannot be had, for people and without a secret in it.
+    fn open(&self, account: AccountId, hidden: &Hidden) -> Result<Secret<Box<[u8]>>, String>;
 }
 
 /// Gives out one shared [`Plan`] for equal settings.

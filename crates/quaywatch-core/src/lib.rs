@@ -30,7 +30,7 @@ pub use evidence::{Attempt, Evidence, Icmp, Signal, Stage};
 pub use id::{
     AccountId, ChannelId, DeliveryKey, IncidentId, LocationId, MonitorId, ShardId, TokenId, UserId,
 };
-pub use job::{Epoch, Job, Plan};
+pub use job::{Epoch, Job, Opener, Plan, Speech};
 pub use result::{CheckResult, ResultFlags};
 pub use secret::Secret;
 pub use spec::MonitorSpec;

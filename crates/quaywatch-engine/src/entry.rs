@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quaywatch_core::judge::{Judge, Policy, Status};
-use quaywatch_core::spec::{Host, Kind};
+use quaywatch_core::spec::{Hidden, Host, Kind, Message};
 use quaywatch_core::{
     AccountId, ChannelId, CheckResult, Epoch, ErrorCode, Evidence, LocationId, MonitorId, MonitorSpec,
     ShardId, Timestamp,
@@ -142,13 +142,18 @@ pub(crate) fn identity(spec: &MonitorSpec) -> u64 {
     ] {
         print = print.number(number);
     }
-    // Absent and empty are not the same.
-    for bytes in [tcp.send.as_deref(), tcp.expect.as_ref().map(|pattern| pattern.0.as_bytes())] {
-        print = match bytes {
-            Some(bytes) => print.number(1).bytes(bytes),
-            None => print.number(0),
-        };
-    }
+    // Absent and empty are not the same, nor are a message and a secret that is kept under the same letters.
+    print = match &tcp.send {
+        None => print.number(0),
+        Some(Message::Open(bytes)) => print.number(1).bytes(bytes),
+        Some(Message::Hidden(Hidden::LeftOut)) => print.number(2),
+        Some(Message::Hidden(Hidden::Reference(text))) => print.number(3).bytes(text.as_bytes()),
+        Some(Message::Hidden(Hidden::Sealed(text))) => print.number(4).bytes(text.as_bytes()),
+    };
+    print = match &tcp.expect {
+        None => print.number(0),
+        Some(pattern) => print.number(1).bytes(pattern.0.as_bytes()),
+    };
     print.finish()
 }
 
@@ -349,11 +354,17 @@ mod tests {
             tcp(|tcp| tcp.handshake = Handshake::Full),
             tcp(|tcp| tcp.settle = std::time::Duration::from_secs(1)),
             tcp(|tcp| tcp.expectation = Expectation::Closed),
-            tcp(|tcp| tcp.send = Some(Box::from(&b""[..]))),
+            tcp(|tcp| tcp.send = Some(Message::Open(Box::from(&b""[..])))),
+            tcp(|tcp| tcp.send = Some(Message::Hidden(Hidden::LeftOut))),
+            tcp(|tcp| tcp.send = Some(Message::Hidden(Hidden::Reference("${A}".into())))),
+            tcp(|tcp| tcp.send = Some(Message::Hidden(Hidden::Sealed("${A}".into())))),
             tcp(|tcp| tcp.expect = Some(Pattern("x".into()))),
         ];
         for spec in &edits {
             assert_eq!(identity(&base) != identity(spec), base.resets_judge(spec), "{spec:?}");
+            for other in &edits {
+                assert_eq!(identity(other) != identity(spec), other.resets_judge(spec), "{other:?} {spec:?}");
+            }
         }
     }
 }

@@ -1,16 +1,17 @@
 //! The whole runner over real sockets on loopback: its thread, the bulk prober, dialogues, the resolver.
 
-use std::collections::BTreeMap;
-use std::io::Write;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quaywatch_core::egress::EgressPolicy;
-use quaywatch_core::spec::{Addresses, Expectation, Handshake, Host, IpFamily, Pattern};
+use quaywatch_core::spec::{Addresses, Expectation, Handshake, Hidden, Host, IpFamily, Pattern};
 use quaywatch_core::{
-    AccountId, CheckResult, Clock, ErrorCode, Job, LocationId, MonitorId, Plan, ResultFlags, Signal, Stage,
+    AccountId, CheckResult, Clock, ErrorCode, Job, LocationId, MonitorId, Opener, Plan, ResultFlags, Secret,
+    Signal, Speech, Stage,
 };
 use quaywatch_net::{Descriptors, Resolver, ResolverConfig, SystemClock};
 use quaywatch_probe::half_open_works;
@@ -26,6 +27,18 @@ struct Collect(Sender<Batch>);
 impl Sink for Collect {
     fn deliver(&mut self, batch: Batch) {
         let _ = self.0.send(batch);
+    }
+}
+
+/// Opens the first account's secret.
+struct Knows;
+
+impl Opener for Knows {
+    fn open(&self, account: AccountId, hidden: &Hidden) -> Result<Secret<Box<[u8]>>, String> {
+        match (account, hidden) {
+            (AccountId::DEFAULT, Hidden::Sealed(_)) => Ok(Secret::new((*b"AUTH hunter2\r\n").into())),
+            _ => Err("it was sealed for another account".to_owned()),
+        }
     }
 }
 
@@ -47,6 +60,7 @@ fn parts(runtime: &Runtime, hosts: &str) -> NetParts {
         egress: EgressPolicy::default(),
         descriptors: Descriptors::new(10_000, 100),
         runtime: runtime.handle().clone(),
+        opener: Arc::new(Knows),
     }
 }
 
@@ -161,7 +175,12 @@ fn what_talks_is_answered_by_the_rules_of_the_dialogue() {
     let (runner, receiver) = start(&runtime, true);
     let talk = |send: &[u8], expect: &str| {
         let handshake = Handshake::Full;
-        Arc::new(Plan { handshake, send: Some(send.into()), expect: Some(Pattern(expect.into())), ..plan() })
+        Arc::new(Plan {
+            handshake,
+            send: Some(Speech::Open(send.into())),
+            expect: Some(Pattern(expect.into())),
+            ..plan()
+        })
     };
     runner.upsert(vec![
         job(1, address, &talk(b"PING", r"^\+PONG")),
@@ -175,6 +194,45 @@ fn what_talks_is_answered_by_the_rules_of_the_dialogue() {
     assert_eq!(of(2).evidence.as_deref().unwrap().first_bytes.as_deref(), Some(r"+PONG\r\n"));
     assert_eq!(of(3).code, ErrorCode::TcpRefused);
     runner.shutdown();
+}
+
+#[test]
+fn a_secret_is_said_to_the_target_and_to_nobody_else() {
+    let runtime = runtime();
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = server.local_addr().expect("an address");
+    let heard = Arc::<Mutex<BTreeSet<Vec<u8>>>>::default();
+    let memory = Arc::clone(&heard);
+    // It says again what it was told, as servers do that know no such command. It is the check that hangs up.
+    std::thread::spawn(move || {
+        for mut peer in server.incoming().flatten() {
+            let mut word = [0; 64];
+            while let Some(length) = peer.read(&mut word).ok().filter(|length| *length > 0) {
+                memory.lock().expect("no panic").insert(word[..length].to_vec());
+                let _ = peer.write_all(&word[..length]);
+            }
+        }
+    });
+    let (runner, receiver) = start(&runtime, true);
+    let hidden = |account: i64, expect: &str| {
+        let speech = Speech::Hidden(AccountId(account), Hidden::Sealed("c2VhbGVk".into()));
+        let (handshake, expect) = (Handshake::Full, Some(Pattern(expect.into())));
+        Arc::new(Plan { handshake, send: Some(speech), expect, ..plan() })
+    };
+    runner.upsert(vec![
+        job(1, address, &hidden(1, "hunter2")),
+        job(2, address, &hidden(1, r"^\+OK")),
+        job(3, address, &hidden(2, "hunter2")),
+    ]);
+    let results = first_of_each(&receiver, 3);
+    runner.shutdown();
+    assert_eq!(*heard.lock().expect("no panic"), BTreeSet::from([b"AUTH hunter2\r\n".to_vec()]));
+    assert_eq!(results[&MonitorId(1)].code, ErrorCode::Ok);
+    assert_eq!(results[&MonitorId(2)].code, ErrorCode::TcpBannerMismatch);
+    let kept = results[&MonitorId(2)].evidence.as_deref().expect("evidence").first_bytes.as_deref();
+    assert!(kept.is_some_and(|kept| kept.contains("not kept")), "{kept:?}");
+    assert_eq!(results[&MonitorId(3)].code, ErrorCode::SelfSecret, "another account's does not open");
+    assert!(!format!("{results:?}").contains("hunter2"), "{results:?}");
 }
 
 #[test]

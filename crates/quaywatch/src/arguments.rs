@@ -168,6 +168,10 @@ pub(crate) struct Check {
     #[arg(long, value_name = "BYTES")]
     pub(crate) send: Option<String>,
 
+    /// As --send, for bytes with a password: names variables (`AUTH ${PW}\r\n`) or a file (`file:PATH`)
+    #[arg(long, value_name = "REFERENCE", conflicts_with = "send")]
+    pub(crate) send_secret: Option<String>,
+
     /// A regular expression that the first 4 KiB of the answer must match
     #[arg(long, value_name = "REGEX")]
     pub(crate) expect: Option<String>,

@@ -7,7 +7,7 @@ use quaywatch_app::operations::bulk::{BulkItem, BulkReport};
 use quaywatch_app::operations::monitors as app;
 use quaywatch_app::operations::page::Page;
 use quaywatch_core::doc::Problem as Finding;
-use quaywatch_core::spec::{self, Kind, escape};
+use quaywatch_core::spec::{self, Kind, Message, escape};
 use quaywatch_core::{IncidentId, MonitorId};
 use quaywatch_store::records::Owner;
 use quaywatch_web::problem::Problem;
@@ -28,6 +28,8 @@ pub(crate) struct Monitor {
     key: String,
     #[serde(flatten)]
     settings: MonitorSettings,
+    /// Settings that are set and never shown: `send_secret`.
+    secrets: Vec<&'static str>,
     /// Who may change it: `api`, `file` or `apply:<name>`.
     managed_by: String,
     /// Where its file has it.
@@ -120,6 +122,7 @@ impl From<app::MonitorView> for Monitor {
         Self {
             id: Id(view.id),
             key: view.key,
+            secrets: secrets(&view.spec),
             settings: MonitorSettings::from(view.spec),
             managed_by: view.owner.to_text(),
             source: view.source.map(|source| Source { file: source.file, line: source.line }),
@@ -153,6 +156,13 @@ impl Monitor {
     }
 }
 
+/// The names of what is set and never shown.
+fn secrets(spec: &quaywatch_core::MonitorSpec) -> Vec<&'static str> {
+    let Kind::Tcp(tcp) = &spec.kind;
+    let sends = tcp.send.as_ref().and_then(Message::hidden);
+    sends.map(|_| "send_secret").into_iter().collect()
+}
+
 impl From<quaywatch_core::MonitorSpec> for MonitorSettings {
     fn from(spec: quaywatch_core::MonitorSpec) -> Self {
         let monitor_type = spec.kind.name();
@@ -179,7 +189,10 @@ impl From<quaywatch_core::MonitorSpec> for MonitorSettings {
                 spec::Handshake::Full => "full",
             },
             settle: Seconds(tcp.settle),
-            send: tcp.send.as_deref().map(escape::write),
+            send: match tcp.send {
+                Some(Message::Open(bytes)) => Some(escape::write(&bytes)),
+                Some(Message::Hidden(_)) | None => None,
+            },
             expect: tcp.expect.map(|pattern| pattern.0.into()),
             ip_family: match tcp.ip_family {
                 spec::IpFamily::Any => "any",

@@ -124,7 +124,7 @@ fn read(node: &Node<'_>) -> Problems {
         None => Vec::new(),
     };
     let (locations, channels) = (names("locations"), names("channels"));
-    let context = Context { locations: &locations, channels: &channels };
+    let context = Context { locations: &locations, channels: &channels, ..Context::default() };
     let mut problems = Problems::new();
     let _ = MonitorSpec::read(node, &Path::Root, &Defaults::default(), &context, &mut problems);
     problems
@@ -168,6 +168,7 @@ fn property(field: &Field) -> Value {
             json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
         }
         "duration" => duration_schema(field.range),
+        "secret text with escapes" => json!({ "type": "string", "minLength": 1, "writeOnly": true }),
         "text with escapes" | "regular expression" => json!({ "type": "string", "minLength": 1 }),
         "true or false" => json!({ "type": "boolean" }),
         "mapping or list" => tags(),

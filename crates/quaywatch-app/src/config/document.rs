@@ -4,9 +4,9 @@
 use quaywatch_core::MonitorSpec;
 use quaywatch_core::doc::{Node, Path, Problems, Value, pairs, quote};
 use quaywatch_core::spec::values::At;
-use quaywatch_core::spec::{Context, Defaults};
+use quaywatch_core::spec::{Context, Defaults, Keeper};
 
-use super::file::{form, monitors, unknown_section};
+use super::file::{Named, form, monitors, unknown_section};
 use super::server::{self, Server};
 use super::{Config, MonitorConfig, yaml};
 
@@ -31,7 +31,7 @@ pub(crate) struct Document<'t> {
 
 /// Reads a document of an account. The same form as the server's file; what belongs to the server alone is refused.
 /// Where the text is no document at all, only its problems come back.
-pub(crate) fn read_document<'t>(text: &'t str, around: &Around) -> Document<'t> {
+pub(crate) fn read_document<'t>(text: &'t str, around: &Around, keeper: &dyn Keeper) -> Document<'t> {
     let mut document = Document { channels: Vec::new(), monitors: Vec::new(), problems: Problems::new() };
     let problems = &mut document.problems;
     let Some(root) = yaml::document(text, "monitors", problems, &mut |_, _, _| {}) else { return document };
@@ -50,7 +50,7 @@ pub(crate) fn read_document<'t>(text: &'t str, around: &Around) -> Document<'t> 
     for key in ["name", "id"] {
         names.extend(at("channels").map(|at| server::names_under(at.node, key)).unwrap_or_default());
     }
-    let cx = Context { locations: &around.locations, channels: &names };
+    let cx = Context { locations: &around.locations, channels: &names, keeper };
     let defaults = match at("defaults").filter(|at| !at.node.is_blank()) {
         Some(at) => Defaults::read(at.node, &at.path, &cx, problems),
         None => Defaults::default(),
@@ -75,7 +75,8 @@ pub(crate) fn read_document<'t>(text: &'t str, around: &Around) -> Document<'t> 
         warnings: Problems::new(),
     };
     let mut unheard = Problems::new();
-    let _ = monitors(text, &mut config, &names, problems, &mut unheard);
+    let named = Named { channels: &names, keeper };
+    let _ = monitors(text, &mut config, &named, problems, &mut unheard);
     document.monitors = config.monitors;
     document
 }

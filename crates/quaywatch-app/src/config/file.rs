@@ -9,14 +9,14 @@ use quaywatch_core::MonitorSpec;
 use quaywatch_core::doc::{Node, Path, Problems, Span, Value, closest, pairs, quote};
 use quaywatch_core::egress::{Egress, EgressPolicy};
 use quaywatch_core::spec::values::At;
-use quaywatch_core::spec::{Context, Defaults, Host, fields};
+use quaywatch_core::spec::{Context, Defaults, Host, Keeper, fields};
 use sha2::{Digest, Sha256};
 
 use super::budget::Load;
 use super::secrets::Sources;
 use super::server::{self, Server};
 use super::settings::{TOP, words};
-use super::{Config, MonitorConfig, channels, plans, yaml};
+use super::{Config, MonitorConfig, References, channels, plans, yaml};
 
 /// What the file may refer to but does not hold.
 pub struct Outside<'o> {
@@ -72,7 +72,8 @@ impl Reader<'_> {
         };
         // The second pass sees the same text, so what aliases and tags did wrong is told by the first alone.
         let mut unheard = Problems::new();
-        let _ = monitors(self.text, &mut config, &channels, &mut problems, &mut unheard);
+        let named = Named { channels: &channels, keeper: &References(&self.sources) };
+        let _ = monitors(self.text, &mut config, &named, &mut problems, &mut unheard);
         (Some(config), problems)
     }
 
@@ -83,7 +84,8 @@ impl Reader<'_> {
         let mut problems = Problems::new();
         let (mut config, channels) = sections(&head, self.path, &self.sources, self.outside, &mut problems)?;
         let mut of_yaml = Problems::new();
-        let root = monitors(self.text, &mut config, &channels, &mut problems, &mut of_yaml)?;
+        let named = Named { channels: &channels, keeper: &References(&self.sources) };
+        let root = monitors(self.text, &mut config, &named, &mut problems, &mut of_yaml)?;
         (root == head && of_yaml.is_fine()).then_some((Some(config), problems))
     }
 }
@@ -170,7 +172,7 @@ fn sections(
         names.extend(under.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>());
     }
     let locations = at("locations").map(|at| server::locations(&at, problems)).unwrap_or_default();
-    let cx = Context { locations: &locations, channels: &names };
+    let cx = Context { locations: &locations, channels: &names, keeper: &References(sources) };
     let defaults = match at("defaults").filter(|at| !at.node.is_blank()) {
         Some(at) => Defaults::read(at.node, &at.path, &cx, problems),
         None => Defaults::default(),
@@ -254,17 +256,24 @@ pub(super) fn unknown_section(word: &str, span: Span, problems: &mut Problems) {
     );
 }
 
-/// The monitors, into `config`. `channels` are the names that they may use. The tree of the rest comes back.
+/// What monitors of a document may name, and how their secrets are taken in.
+pub(super) struct Named<'n> {
+    /// Names and ids.
+    pub(super) channels: &'n [String],
+    pub(super) keeper: &'n dyn Keeper,
+}
+
+/// The monitors, into `config`. The tree of the rest comes back.
 pub(super) fn monitors<'t>(
     text: &'t str,
     config: &mut Config,
-    channels: &[String],
+    named: &Named<'_>,
     problems: &mut Problems,
     of_yaml: &mut Problems,
 ) -> Option<Node<'t>> {
     let (mut found, mut load) = (Vec::new(), Load::new(&config.server));
     let mut barred = Vec::new();
-    let cx = Context { locations: &config.locations, channels };
+    let cx = Context { locations: &config.locations, channels: named.channels, keeper: named.keeper };
     let path = Path::Root.key("monitors");
     let root = yaml::document(text, "monitors", of_yaml, &mut |index, node, _| {
         let item = path.index(index);

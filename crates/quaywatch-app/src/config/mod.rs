@@ -10,6 +10,7 @@ mod diff;
 mod document;
 mod file;
 mod locate;
+mod messages;
 pub mod plans;
 pub mod reference;
 mod render;
@@ -33,8 +34,9 @@ pub use diff::diff;
 pub(crate) use document::{Around, read_document};
 pub use file::{Outside, data_dir, hash, read, read_known, read_with};
 pub use locate::{Pointed, line_of, spans_of, tree};
+pub(crate) use messages::References;
 pub use render::{Look, render};
-pub(crate) use secrets::Sources;
+pub(crate) use secrets::{Sources, is_reference};
 pub use server::{LogFormat, Server};
 pub(crate) use write::Writer;
 

@@ -15,7 +15,7 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 fn env(name: &str) -> Option<String> {
     match name {
         "OPS_WEBHOOK_SECRET" | "SECRET" => Some(SECRET.to_owned()),
-        "TOKEN" => Some("t0ken".to_owned()),
+        "TOKEN" | "REDIS_PASSWORD" => Some("t0ken".to_owned()),
         "HOOKS" => Some("https://hooks.example.com".to_owned()),
         "EMPTY" => Some(String::new()),
         _ => None,

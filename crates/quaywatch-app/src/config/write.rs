@@ -26,12 +26,18 @@ impl Writer {
         let _ = writeln!(self.text, "{name}:{}", if is_empty { " []" } else { "" });
     }
 
-    /// A monitor, its settings in the order of the reference.
+    /// A monitor, its settings in the order of the reference; secrets as those of channels.
     pub(crate) fn monitor(&mut self, settings: &Map<String, Value>) {
         let place = |name: &str| fields::FIELDS.iter().position(|field| field.name == name);
         let mut pairs: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value)).collect();
         pairs.sort_by_key(|(name, _)| place(name).unwrap_or(usize::MAX));
-        self.pairs(pairs.into_iter());
+        let is_hidden = |(name, value): &(&str, &Value)| {
+            fields::by_name(name).is_some_and(|field| field.secret)
+                && !value.as_str().is_some_and(is_reference)
+        };
+        let (hidden, shown): (Vec<_>, Vec<_>) = pairs.into_iter().partition(is_hidden);
+        self.pairs(shown.into_iter());
+        self.left_out(hidden.into_iter().map(|(name, _)| name));
     }
 
     /// A channel: secrets that are references as such, others left empty with a word that says so. Empty and not left
@@ -55,11 +61,15 @@ impl Writer {
         }
         let head = head.iter().map(|(name, value)| (name.as_str(), value));
         self.pairs(head.chain(shown.iter().map(|(name, value)| (*name, value))));
-        for name in empty {
-            let _ = writeln!(self.text, "    {name}: null  # {LEFT_OUT}");
-        }
+        self.left_out(empty.into_iter());
         if !unsaid.is_empty() {
             let _ = writeln!(self.text, "    # left out: {}", unsaid.join(", "));
+        }
+    }
+
+    fn left_out<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+        for name in names {
+            let _ = writeln!(self.text, "    {name}: null  # {LEFT_OUT}");
         }
     }
 

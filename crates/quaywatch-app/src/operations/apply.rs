@@ -8,9 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quaywatch_core::AccountId;
 use quaywatch_core::access::{Level, Policy, Resource};
 use quaywatch_core::doc::{Path, Problem, Problems, quote};
+use quaywatch_core::{AccountId, spec};
 use quaywatch_store::records::{ChannelRecord, MonitorRecord, Owner, ResourceChange};
 use serde_json::{Map, Value};
 
@@ -331,7 +331,9 @@ impl<'d> Difference<'d> {
                 None => plan.added.push(thing),
                 Some(old) => plan.changed.push(PlannedChange {
                     thing,
-                    fields: fields(&settings(&old.spec), &settings(&wanted.spec), |_| false),
+                    fields: fields(&settings(&old.spec), &settings(&wanted.spec), |name| {
+                        spec::fields::by_name(name).is_some_and(|field| field.secret)
+                    }),
                 }),
             }
         }

@@ -69,7 +69,7 @@ impl Kit {
         let locations: Vec<String> = locations.into_iter().map(|location| location.name).collect();
         let channels = self.store.account(account).channels().await.expect("channels");
         let channels: Vec<String> = channels.into_iter().flat_map(|c| [c.id.to_string(), c.name]).collect();
-        let context = Context { locations: &locations, channels: &channels };
+        let context = Context { locations: &locations, channels: &channels, ..Context::default() };
         let (node, mut problems) = (Node::from_json(fields).expect("JSON"), Problems::new());
         let spec = MonitorSpec::read(&node, &Path::Root, &Defaults::default(), &context, &mut problems);
         let spec = spec.unwrap_or_else(|| panic!("{problems}"));

@@ -52,6 +52,10 @@ pub mod export;
 #[cfg(test)]
 mod export_tests;
 pub mod groups;
+pub(crate) mod hidden;
+#[cfg(test)]
+mod hidden_tests;
+mod lacking;
 mod managed;
 pub mod monitors;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use quaywatch_core::spec::{Context, Defaults, fields};
 use quaywatch_core::{AccountId, MonitorSpec};
 use quaywatch_store::records::MonitorRecord;
 
+use super::hidden::{self, Sealing};
 use super::refuse::invalid;
 use super::{OperationError, Operations, advice};
 
@@ -21,15 +22,22 @@ pub(super) struct Known {
     pub(super) egress: EgressPolicy,
     /// What a monitor has that does not say it.
     pub(super) defaults: Defaults,
+    /// Takes its secrets in.
+    pub(super) sealing: Sealing,
 }
 
 impl Known {
     pub(super) fn context(&self) -> Context<'_> {
-        Context { locations: &self.locations, channels: &self.channels }
+        Context { locations: &self.locations, channels: &self.channels, keeper: &self.sealing }
     }
 }
 
 impl Operations {
+    /// What takes in the secrets of this account's checks.
+    pub(super) fn sealing(&self, account: AccountId) -> Sealing {
+        Sealing::new(self.delivery.get().and_then(|delivery| delivery.vault.clone()), account)
+    }
+
     /// What specs of this account may name now.
     pub(super) async fn known(&self, account: AccountId) -> Result<Known, OperationError> {
         let locations = self.store.system().locations().await?;
@@ -45,7 +53,8 @@ impl Operations {
         // Who names no interval asks for none that their plan forbids.
         let least = self.plan_of(account).await?.min_interval.unwrap_or_default();
         let defaults = Defaults::of_interval(MonitorSpec::CHECK_INTERVAL.max(least));
-        Ok(Known { locations, channels, egress: self.settings.now().egress.of(account), defaults })
+        let egress = self.settings.now().egress.of(account);
+        Ok(Known { locations, channels, egress, defaults, sealing: self.sealing(account) })
     }
 }
 
@@ -114,9 +123,12 @@ pub(super) fn patched(
     // A monitor keeps the channels and locations that it names, also those that are gone by now.
     let old = record.to_spec()?;
     let mut known = known.clone();
-    known.channels.extend(old.channels);
-    known.locations.extend(old.locations);
-    one(&overlay(stored, patch), &known)
+    known.channels.extend(old.channels.iter().cloned());
+    known.locations.extend(old.locations.iter().cloned());
+    known.sealing = known.sealing.knowing(std::iter::once(&old));
+    let read = one(&overlay(stored, patch), &known)?;
+    hidden::expect_given_again(&old, &read.spec, Some(patch))?;
+    Ok(read)
 }
 
 /// A copy of a stored monitor with changes laid over it: without an identity of its own unless it is given one.
@@ -125,6 +137,10 @@ pub(super) fn copied(
     over: Option<&Node<'_>>,
     known: &Known,
 ) -> Result<ReadSpec, OperationError> {
+    let old = record.to_spec()?;
+    hidden::expect_no_reference(&old, over)?;
+    let mut known = known.clone();
+    known.sealing = known.sealing.knowing(std::iter::once(&old));
     let mut node = stored(record)?;
     if let Value::Mapping(pairs) = &mut node.value {
         pairs.retain(|(key, _)| key.text != "id");
@@ -138,7 +154,9 @@ pub(super) fn copied(
         Some(over) => overlay(node, over),
         None => node,
     };
-    one(&node, known)
+    let read = one(&node, &known)?;
+    hidden::expect_given_again(&old, &read.spec, over)?;
+    Ok(read)
 }
 
 /// `db` → `db (copy)`, within the length that names may have.

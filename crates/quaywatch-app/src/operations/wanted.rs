@@ -11,7 +11,9 @@ use quaywatch_store::records::{ChannelRecord, MonitorRecord, Owner};
 use serde_json::{Map, Value};
 
 use super::called::Called;
-use super::{OperationError, Operations, export, reading, sealed};
+use super::hidden::{self, Sealing};
+use super::reading::ToSpec;
+use super::{OperationError, Operations, export, lacking, reading, sealed};
 use crate::config::{Around, MonitorConfig, read_document, read_lacking};
 
 /// What is stored, whoever owns it, and how documents call it.
@@ -22,6 +24,8 @@ pub(super) struct Stored {
     pub(super) channels: Vec<ChannelRecord>,
     /// Settings of channels, secrets in the clear; those of others only as far as they can be opened.
     pub(super) clear: BTreeMap<ChannelId, Map<String, Value>>,
+    /// Takes in what monitors send in secret.
+    sealing: Sealing,
     pub(super) called: Called,
 }
 
@@ -112,7 +116,10 @@ impl Operations {
             clear.insert(channel.id, settings);
         }
         let called = Called::of(monitors.iter(), channels.iter(), &channels);
-        Ok(Arc::new(Stored { owner: owner.clone(), monitors, channels, clear, called }))
+        let hiding: Vec<_> = monitors.iter().filter(|one| hidden::is_in(&one.spec)).collect();
+        let hiding = hiding.into_iter().map(ToSpec::to_spec).collect::<Result<Vec<_>, _>>()?;
+        let sealing = self.sealing(account).knowing(hiding.iter()).of_document();
+        Ok(Arc::new(Stored { owner: owner.clone(), monitors, channels, clear, sealing, called }))
     }
 
     /// Reads a document. A hundred thousand monitors take a second: that is no work for a thread that serves others.
@@ -130,12 +137,13 @@ impl Operations {
 }
 
 fn read(text: &str, stored: &Stored, locations: Vec<String>) -> Result<Wanted, OperationError> {
-    let mut document = read_document(text, &stored.around(locations));
+    let mut document = read_document(text, &stored.around(locations), &stored.sealing);
     let mut channels = Channels { stored, own: Vec::new(), seen: Vec::new(), others: 0 };
     let list = Path::Root.key("channels");
     for (i, node) in document.channels.iter().enumerate() {
         channels.read(node, &list.index(i), &mut document.problems);
     }
+    lacking::complete(stored, &mut document.monitors, &mut document.problems);
     if !document.problems.is_fine() {
         return Err(OperationError::Invalid(document.problems));
     }

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use super::{Options, StartError, channels, names};
 use crate::config::Config;
 use crate::observe::{BulkSource, Monitors, Observatory, ResolverSource};
+use crate::opener::Secrets;
 use crate::operations::delivery::Delivery;
 use crate::operations::sealed::Vault;
 
@@ -30,6 +31,8 @@ pub(super) struct Parts {
     runner: Runner,
     resolver: Resolver,
     net: NetParts,
+    /// What checks say in secret.
+    secrets: Arc<Secrets>,
     /// How operations reach channels.
     delivery: Delivery,
     /// The way to web servers, under the server's own policy at the start.
@@ -49,7 +52,8 @@ impl Parts {
         clock: &Arc<dyn Clock>,
         vault: Arc<dyn Vault>,
     ) -> Result<Self, StartError> {
-        let net = net_parts(config, clock)?;
+        let secrets = Arc::new(Secrets::new(Some(Arc::clone(&vault)), directory(config)));
+        let net = net_parts(config, clock, &secrets)?;
         let resolver = net.resolver.clone();
         let dialler = Dialler::new(net.resolver.clone(), net.egress.clone(), Arc::clone(clock));
         let egress: channels::InForce = Arc::new(RwLock::new(net.egress.clone()));
@@ -86,7 +90,7 @@ impl Parts {
         let runner = started.expect("an engine that started has started its runner");
         let engine = Arc::new(engine);
         let names = tokio::spawn(names::watch(resolver.clone(), Arc::clone(&engine), Arc::clone(clock)));
-        Ok(Self { engine, runner, resolver, net, delivery, client, egress, tasks: vec![names] })
+        Ok(Self { engine, runner, resolver, net, secrets, delivery, client, egress, tasks: vec![names] })
     }
 
     /// What may be dialled from now on: by checks at once, by channels when they are made anew.
@@ -99,6 +103,7 @@ impl Parts {
     /// anchors, retention) changes at a restart, and is said to.
     pub(super) async fn refresh(&self, config: &Config, store: &Arc<dyn Store>) -> Result<(), StoreError> {
         // A secret may have changed where its reference did not.
+        self.secrets.forget();
         self.engine.refresh_channels(store.system().channels().await?);
         self.engine.set_operators(operators(config, store).await?);
         self.engine.set_public_url(config.server.public_url.clone());
@@ -155,7 +160,11 @@ impl Parts {
     }
 }
 
-fn net_parts(config: &Config, clock: &Arc<dyn Clock>) -> Result<NetParts, StartError> {
+fn net_parts(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    secrets: &Arc<Secrets>,
+) -> Result<NetParts, StartError> {
     let limit = descriptors::raise_limit()
         .map_err(|error| StartError::Machine { what: "reading the limit of open files", error })?;
     tracing::info!(descriptors = limit.soft, "open files are limited to this number");
@@ -170,6 +179,7 @@ fn net_parts(config: &Config, clock: &Arc<dyn Clock>) -> Result<NetParts, StartE
         egress: config.server.egress.clone(),
         descriptors,
         runtime: tokio::runtime::Handle::current(),
+        opener: Arc::<Secrets>::clone(secrets),
     })
 }
 

@@ -388,6 +388,14 @@ pub const fn of(code: ErrorCode) -> Reason {
             "Unblock the watcher (MySQL: `FLUSH HOSTS`), then use `handshake: half_open` or a check that logs in.",
         ),
 
+        ErrorCode::SelfSecret => reason(
+            "This watcher cannot open the secret that the check sends",
+            "The key that it was sealed with is gone, or the variable or file that the configuration names is: the \
+             target was not asked.",
+            "Restore the key file of the data directory (or QUAYWATCH_KEY), or give the monitor its `send_secret` \
+             again; the server's log names what is missing.",
+        ),
+
         // Forbidden.
         ErrorCode::PolicyBlocked => reason(
             "Not allowed by this server's egress policy",

@@ -11,7 +11,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::host::Host;
-use super::{Addresses, Expectation, Handshake, IpFamily, Kind, MonitorSpec, Pattern, TcpSpec, escape};
+use super::message::Kept;
+use super::{
+    Addresses, Expectation, Handshake, IpFamily, Kind, Message, MonitorSpec, Pattern, TcpSpec, escape,
+};
 
 /// Why a text is no canonical spec. It can only come from a damaged store or a newer version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -155,6 +158,8 @@ struct Mirror<'a> {
     expectation: Expectation,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     send: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "Kept::there", skip_serializing_if = "Option::is_none")]
+    send_secret: Option<Kept<'a>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     expect: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -215,7 +220,11 @@ impl<'a> Mirror<'a> {
             handshake: (tcp.handshake != default_handshake).then_some(tcp.handshake),
             settle: unless(tcp.settle, TcpSpec::default_settle(tcp.handshake, tcp.expect.is_some())),
             expectation: tcp.expectation,
-            send: tcp.send.as_deref().map(|bytes| Cow::Owned(escape::write(bytes))),
+            send: match &tcp.send {
+                Some(Message::Open(bytes)) => Some(Cow::Owned(escape::write(bytes))),
+                Some(Message::Hidden(_)) | None => None,
+            },
+            send_secret: tcp.send.as_ref().and_then(Message::hidden).map(Kept::of),
             expect: tcp.expect.as_ref().map(|pattern| Cow::Borrowed(&*pattern.0)),
             locations: (!spec.is_only_local()).then_some(Cow::Borrowed(&spec.locations)),
             locations_down_before_alert: spec.locations_down_before_alert,
@@ -268,9 +277,13 @@ impl<'a> Mirror<'a> {
     }
 
     fn tcp(&self) -> Result<TcpSpec, CanonicalError> {
-        let send = match &self.send {
-            Some(text) => Some(escape::read(text).map_err(|e| CanonicalError(e.message))?.into_boxed_slice()),
-            None => None,
+        let send = match (&self.send, &self.send_secret) {
+            (_, Some(kept)) => Some(Message::Hidden(kept.into())),
+            (Some(text), None) => {
+                let bytes = escape::read(text).map_err(|e| CanonicalError(e.message))?;
+                Some(Message::Open(bytes.into_boxed_slice()))
+            }
+            (None, None) => None,
         };
         let expect = self.expect.as_deref().map(|text| Pattern(text.into()));
         let handshake = self.handshake.unwrap_or(if send.is_some() || expect.is_some() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Addresses, Expectation, Handshake, IpFamily, Kind, MonitorSpec, Pattern, TcpSpec};
 use crate::id::{AccountId, LocationId, MonitorId};
-use crate::job::{Epoch, Job, Plan, Plans};
+use crate::job::{Epoch, Job, Plan, Plans, Speech};
 use crate::judge::Policy;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -104,7 +104,7 @@ impl MonitorSpec {
             handshake: tcp.handshake,
             settle: tcp.settle,
             expectation: tcp.expectation,
-            send: tcp.send.clone(),
+            send: tcp.send.clone().map(|message| Speech::of(account, message)),
             expect: tcp.expect.clone(),
         };
         let epoch = Epoch::default();

@@ -18,6 +18,8 @@ pub struct Field {
     pub aliases: &'static [&'static str],
     /// Whether `defaults:` may hold it.
     pub in_defaults: bool,
+    /// Whether it is never shown.
+    pub secret: bool,
 }
 
 const fn field(
@@ -27,11 +29,15 @@ const fn field(
     range: &'static str,
     doc: &'static str,
 ) -> Field {
-    Field { name, kind, default, range, doc, aliases: &[], in_defaults: true }
+    Field { name, kind, default, range, doc, aliases: &[], in_defaults: true, secret: false }
 }
 
 const fn own(field: Field) -> Field {
     Field { in_defaults: false, ..field }
+}
+
+const fn secret(field: Field) -> Field {
+    Field { secret: true, ..own(field) }
 }
 
 const fn alias(field: Field, aliases: &'static [&'static str]) -> Field {
@@ -161,6 +167,13 @@ pub const FIELDS: &[Field] = &[
         "1 to 4096 bytes",
         "Bytes to send once connected: `\\r`, `\\n`, `\\t`, `\\0`, `\\\\`, `\\\"`, `\\xNN`.",
     ),
+    secret(field(
+        "send_secret",
+        "secret text with escapes",
+        "none",
+        "1 to 4096 bytes",
+        "Instead of `send`, where the bytes hold a password: sealed where it is stored, and never shown again.",
+    )),
     field("expect", "regular expression", "none", "over at most 4 KiB", "What the first answer must match."),
     field("ip_family", "word", "`any`", "`any`, `ipv4`, `ipv6`", "Which addresses of a name may be dialled."),
     field(

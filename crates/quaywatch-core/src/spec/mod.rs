@@ -15,7 +15,9 @@ pub mod values;
 mod belong;
 mod canonical;
 mod derive;
+mod exchange;
 mod finish;
+mod message;
 mod read;
 mod target;
 
@@ -27,6 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use canonical::CanonicalError;
 pub use finish::Defaults;
 pub use host::{Host, HostError};
+pub use message::{FormOnly, Hidden, Keeper, Message, Refusal, sealed_text};
 pub use read::Context;
 
 /// A whole monitor as its owner wrote it, with defaults filled in. Right by construction: made only by this module's
@@ -115,8 +118,8 @@ pub struct TcpSpec {
     pub settle: Duration,
     /// Default open.
     pub expectation: Expectation,
-    /// Bytes to send once connected.
-    pub send: Option<Box<[u8]>>,
+    /// What to send once connected.
+    pub send: Option<Message>,
     /// A regular expression over at most 4 KiB of the first answer.
     pub expect: Option<Pattern>,
 }

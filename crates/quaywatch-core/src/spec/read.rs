@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::belong::{channels, group, locations, tags, web_address};
 use super::host::Host;
+use super::message::{self, FormOnly, Hidden, Keeper};
 use super::target::{host, hosts, not_a_host, port, port_list, preset};
 use super::values::At;
-use super::{Addresses, Expectation, Handshake, IpFamily, Pattern, escape, fields};
+use super::{Addresses, Expectation, Handshake, IpFamily, Pattern, fields};
 use crate::doc::{Key, Node, Path, Problems, Span, Value, pairs, quote};
 
 /// One setting as found.
@@ -66,6 +67,7 @@ pub(super) struct Written {
     pub(super) handshake: Set<Handshake>,
     pub(super) settle: Set<Duration>,
     pub(super) send: Set<Box<[u8]>>,
+    pub(super) send_secret: Set<Hidden>,
     pub(super) expect: Set<Pattern>,
     pub(super) ip_family: Set<IpFamily>,
     pub(super) addresses: Set<Addresses>,
@@ -85,12 +87,21 @@ pub(super) struct Written {
 }
 
 /// What the document around an entry declares.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct Context<'c> {
     /// Declared locations; `local` is always known.
     pub locations: &'c [String],
     /// Names and ids of known channels.
     pub channels: &'c [String],
+    /// Takes in what is secret.
+    pub keeper: &'c dyn Keeper,
+}
+
+impl Default for Context<'_> {
+    /// Declares nothing, and looks at secrets by their form alone.
+    fn default() -> Self {
+        Self { locations: &[], channels: &[], keeper: &FormOnly }
+    }
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -179,7 +190,8 @@ impl Written {
             "expectation" => read!(expectation, at.word(p, &EXPECTATIONS)),
             "handshake" => read!(handshake, at.word(p, &HANDSHAKES)),
             "settle" => read!(settle, at.duration(p, &(Duration::ZERO..=10 * SECOND))),
-            "send" => read!(send, send(at, p)),
+            "send" => read!(send, message::open(at, p)),
+            "send_secret" => self.send_secret(at, cx.keeper, p),
             "expect" => read!(expect, expect(at, p)),
             "ip_family" => read!(ip_family, at.word(p, &FAMILIES)),
             "addresses" => read!(addresses, at.word(p, &ADDRESSES)),
@@ -198,6 +210,21 @@ impl Written {
             "runbook_url" => read!(runbook_url, web_address(at, p)),
             other => unreachable!("`{other}` is in the table but nobody reads it"),
         }
+    }
+
+    /// Null is for the keeper to say: a call takes the secret away with it, an export leaves the secret out.
+    fn send_secret(&mut self, at: &At<'_, '_>, keeper: &dyn Keeper, problems: &mut Problems) {
+        self.send_secret = if at.node.is_blank() {
+            Set::Bad
+        } else if at.node.is_null() {
+            match message::left_out(at, keeper, problems) {
+                Ok(Some(hidden)) => Set::Given(hidden, at.node.span),
+                Ok(None) => Set::Null,
+                Err(()) => Set::Bad,
+            }
+        } else {
+            Set::from(message::hidden(at, keeper, problems), at.node.span)
+        };
     }
 
     /// `url:` as the first product has it: a host, perhaps pasted with its port.
@@ -261,34 +288,6 @@ fn twice(key: &Key<'_>, name: &str, path: &Path<'_>, problems: &mut Problems) {
         format!("`{name}` and `{words}` are two names of one setting, and both stand here"),
         format!("keep `{name}`"),
     );
-}
-
-fn send(at: &At<'_, '_>, problems: &mut Problems) -> Option<Box<[u8]>> {
-    let Value::Scalar(text, _) = &at.node.value else {
-        at.wrong_type(problems, "a text", "write `send: 'PING\\r\\n'`");
-        return None;
-    };
-    match escape::read(text) {
-        Err(e) => {
-            let remedy = "escapes are \\r \\n \\t \\0 \\\\ \\\" and \\xNN; a backslash itself is \\\\";
-            at.error(problems, "bad_escape", format!("`send`: {}", e.message), remedy);
-            None
-        }
-        Ok(bytes) if bytes.is_empty() => {
-            at.error(problems, "empty", "`send` is empty", "write the bytes to send or leave it out");
-            None
-        }
-        Ok(bytes) if bytes.len() > 4_096 => {
-            at.error(
-                problems,
-                "too_long",
-                format!("`send` is {} bytes long", bytes.len()),
-                "at most 4096 are sent",
-            );
-            None
-        }
-        Ok(bytes) => Some(bytes.into_boxed_slice()),
-    }
 }
 
 fn expect(at: &At<'_, '_>, problems: &mut Problems) -> Option<Pattern> {

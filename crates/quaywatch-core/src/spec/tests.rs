@@ -4,13 +4,35 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use super::values::At;
 use super::*;
 use crate::doc::{Node, Path, Problems};
 use crate::id::{AccountId, LocationId, MonitorId};
 use crate::job::Plans;
 
+/// Keeps what is written turned around, as if it were sealed; takes references, and what is sealed already.
+struct TestKeeper;
+
+impl Keeper for TestKeeper {
+    fn keep(&self, written: &At<'_, '_>) -> Result<Hidden, Refusal> {
+        if let Some(sealed) = sealed_text(written.node) {
+            return Ok(Hidden::Sealed(sealed.into()));
+        }
+        let text = written.expect_text()?;
+        if text.starts_with("${") {
+            return Ok(Hidden::Reference(text.into()));
+        }
+        let message = Message::read(written.key, text)?;
+        Ok(Hidden::Sealed(message.iter().rev().map(|b| char::from(*b)).collect::<String>().into()))
+    }
+
+    fn left_out(&self, _: &At<'_, '_>) -> Result<Option<Hidden>, Refusal> {
+        Ok(Some(Hidden::LeftOut))
+    }
+}
+
 fn context<'c>(locations: &'c [String], channels: &'c [String]) -> Context<'c> {
-    Context { locations, channels }
+    Context { locations, channels, keeper: &TestKeeper }
 }
 
 /// Reads JSON with two declared locations and two channels.
@@ -198,9 +220,40 @@ fn defaults_hold_unless_the_monitor_says_otherwise() {
 }
 
 #[test]
+fn a_message_that_is_a_secret_is_never_in_a_spec() {
+    let spec = one(&with(r#""send_secret":"AUTH hunter2\\r\\n""#));
+    assert_eq!(tcp(&spec).send, Some(Message::Hidden(Hidden::Sealed("\n\r2retnuh HTUA".into()))));
+    assert_eq!(tcp(&spec).handshake, Handshake::Full);
+    assert!(!format!("{spec:?}").contains("retnuh"), "{spec:?}");
+    let canonical = spec.to_canonical();
+    assert!(
+        canonical.contains(r#""send_secret":{"$sealed":""#) && !canonical.contains("hunter2"),
+        "{canonical}"
+    );
+    assert_eq!(tcp(&one(&with(r#""send_secret":null"#))).send, Some(Message::Hidden(Hidden::LeftOut)));
+
+    let both = read(&with(r#""send":"a","send_secret":"hunter2""#)).expect_err("both");
+    assert!(both.contains("both given"), "{both}");
+    let closed = read(&with(r#""expectation":"closed","send_secret":"hunter2""#)).expect_err("no talk");
+    let half = read(&with(r#""handshake":"half_open","send_secret":"hunter2""#)).expect_err("no talk");
+    let long = read(&with(&format!(r#""send_secret":"{}""#, "hunter2".repeat(600)))).expect_err("long");
+    let list = read(&with(r#""send_secret":["hunter2"]"#)).expect_err("a list");
+    for (told, word) in
+        [(closed, "open port"), (half, "`send_secret` asks"), (long, "4096"), (list, "a text")]
+    {
+        assert!(told.contains(word) && !told.contains("hunter2"), "{told}");
+    }
+    let own = with(r#""send_secret":"x""#);
+    let spec = read_with(&own, r#"{"send":"PING"}"#).expect("its own before the default").remove(0);
+    assert!(matches!(tcp(&spec).send, Some(Message::Hidden(_))));
+    let wrong = read_with(&with(""), r#"{"send_secret":"x"}"#).expect_err("no default");
+    assert!(wrong.contains("belongs to one monitor"), "{wrong}");
+}
+
+#[test]
 fn handshake_and_settle_follow_what_is_exchanged() {
     assert_eq!(tcp(&one(&with(r#""send":"PING\\r\\n""#))).handshake, Handshake::Full);
-    assert_eq!(tcp(&one(&with(r#""send":"PING\\r\\n""#))).send.as_deref(), Some(&b"PING\r\n"[..]));
+    assert_eq!(tcp(&one(&with(r#""send":"PING\\r\\n""#))).send, Some(Message::Open((*b"PING\r\n").into())));
     assert_eq!(tcp(&one(&with(r#""handshake":"full""#))).settle, Duration::from_millis(50));
     assert_eq!(tcp(&one(&with(r#""handshake":"full","settle":0"#))).settle, Duration::ZERO);
     assert_eq!(tcp(&one(&with(r#""expect":"^SSH-2""#))).settle, Duration::ZERO);
@@ -407,6 +460,16 @@ fn some_host() -> impl Strategy<Value = Host> {
     ]
 }
 
+fn some_message() -> impl Strategy<Value = Message> {
+    prop_oneof![
+        proptest::collection::vec(any::<u8>(), 1..40)
+            .prop_map(|bytes| Message::Open(bytes.into_boxed_slice())),
+        "[A-Za-z0-9+/]{1,40}".prop_map(|text| Message::Hidden(Hidden::Sealed(text.into()))),
+        "[A-Z_]{1,20}".prop_map(|name| Message::Hidden(Hidden::Reference(format!("${{{name}}}").into()))),
+        Just(Message::Hidden(Hidden::LeftOut)),
+    ]
+}
+
 prop_compose! {
     fn some_tcp()(
         host in some_host(),
@@ -415,7 +478,7 @@ prop_compose! {
         addresses in prop_oneof![Just(Addresses::First), Just(Addresses::All)],
         full in any::<bool>(),
         settle in proptest::option::of(some_duration(0, 99)),
-        send in proptest::option::of(proptest::collection::vec(any::<u8>(), 1..40)),
+        send in proptest::option::of(some_message()),
         expect in proptest::option::of("[ -~]{1,20}".prop_filter("a pattern", |t| Pattern(t.as_str().into()).compile().is_ok())),
     ) -> TcpSpec {
         let mut tcp = TcpSpec::new(host, port);
@@ -424,7 +487,7 @@ prop_compose! {
             (Host::Name(_), family) => family,
         };
         tcp.addresses = addresses;
-        tcp.send = send.map(Vec::into_boxed_slice);
+        tcp.send = send;
         tcp.expect = expect.map(|text| Pattern(text.into()));
         tcp.handshake = if full { Handshake::Full } else { tcp.default_handshake() };
         tcp.settle = TcpSpec::default_settle(tcp.handshake, tcp.expect.is_some());

@@ -182,7 +182,7 @@ fn look(plan: &Plan) -> impl PartialEq + '_ {
         plan.settle,
         plan.timeout,
         plan.expectation,
-        plan.send.as_deref(),
+        plan.send.as_ref(),
         plan.expect.as_ref(),
     )
 }

@@ -7,8 +7,8 @@ mod prober;
 use std::io;
 use std::sync::Arc;
 
-use quaywatch_core::Clock;
 use quaywatch_core::egress::EgressPolicy;
+use quaywatch_core::{Clock, Opener};
 use quaywatch_net::{Descriptors, Resolver};
 use quaywatch_probe::BulkStats;
 use tokio::runtime::Handle;
@@ -27,6 +27,8 @@ pub struct NetParts {
     pub descriptors: Descriptors,
     /// Where dialogues, lookups and looks at anchors run. Never blocked by the runner.
     pub runtime: Handle,
+    /// Opens what checks say in secret.
+    pub opener: Arc<dyn Opener>,
 }
 
 /// Opens the ports onto the real network.
@@ -35,7 +37,7 @@ pub(crate) fn ports(
     parts: &NetParts,
     clock: &Arc<dyn Clock>,
 ) -> io::Result<(Ports, Arc<BulkStats>)> {
-    let prober = prober::Real::start(config, parts.runtime.clone(), clock)?;
+    let prober = prober::Real::start(config, parts, clock)?;
     let stats = prober.bulk_stats();
     let names = names::Real::new(parts.resolver.clone(), parts.runtime.clone());
     let anchors = anchors::Real::new(config, parts, clock);

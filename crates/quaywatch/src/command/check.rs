@@ -88,6 +88,7 @@ fn options(arguments: &Check) -> Vec<(&'static str, &str)> {
         ("ip_family", &arguments.ip_family),
         ("addresses", &arguments.addresses),
         ("send", &arguments.send),
+        ("send_secret", &arguments.send_secret),
         ("expect", &arguments.expect),
         ("expectation", &arguments.expectation),
         ("response_time_threshold", &arguments.threshold),

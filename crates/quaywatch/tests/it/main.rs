@@ -6,6 +6,7 @@ mod drills;
 mod egress;
 mod identity;
 mod kill;
+mod parrot;
 mod program;
 mod reload;
 mod remote;

@@ -1,5 +1,5 @@
-//! A channel that was made by the API: its secrets lie sealed in the database, open again after a crash, and are of no
-//! use without their key. That is said, nothing is lost meanwhile, and the key works from the environment too.
+//! A channel and a check that were made by the API: their secrets lie sealed in the database, open again after a crash,
+//! and are of no use without their key. That is said, nothing is lost meanwhile, and the key works from the environment too.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::BINARY;
+use crate::parrot::Parrot;
 use crate::program::token;
 use crate::talk::Talk;
 
@@ -22,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SIGNING: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const BEARER: &str = "tide-tables-4711";
 const HEADER: &str = "bollard-0815";
+const PASSWORD: &str = "capstan-0711";
 
 /// Somebody with a token.
 struct Client {
@@ -42,8 +44,12 @@ impl Client {
     }
 
     fn is(&mut self, monitor: &str, status: &str) -> bool {
+        self.said(monitor, "status") == status
+    }
+
+    fn said(&mut self, monitor: &str, field: &str) -> Value {
         let path = format!("/api/v1/monitors/{monitor}");
-        self.talk.ask("GET", &path, &[&self.by], "").json()["status"] == status
+        self.talk.ask("GET", &path, &[&self.by], "").json()[field].clone()
     }
 }
 
@@ -88,7 +94,14 @@ fn sealed_secrets_survive_a_crash_and_are_worth_nothing_without_their_key() {
         "channels": ["ops"],
     });
     let id = client.post("/monitors", &monitor)["id"].as_str().expect("an id").to_owned();
+    let parrot = Parrot::perch();
+    let knock = json!({
+        "name": "knocks", "host": "127.0.0.1", "port": parrot.address.port(), "check_interval": 1, "timeout": 1,
+        "dns_timeout": 1, "send_secret": format!("AUTH {PASSWORD}"), "expect": PASSWORD,
+    });
+    let knocks = client.post("/monitors", &knock)["id"].as_str().expect("an id").to_owned();
     wait::until("berth is up", PATIENCE, || client.is(&id, "up"));
+    wait::until("what is asked for a password answers", PATIENCE, || client.is(&knocks, "up"));
 
     server.kill();
     server.start();
@@ -96,6 +109,7 @@ fn sealed_secrets_survive_a_crash_and_are_worth_nothing_without_their_key() {
     let opened =
         sink.wait("outage is told after the crash", PATIENCE, |r| text(r, "type") == "incident.opened");
     assert_ours(&opened);
+    wait::until("the password opens again", PATIENCE, || client.is(&knocks, "up"));
 
     // The database alone, as a thief or a careless restore has it.
     assert!(server.stop().success());
@@ -111,6 +125,11 @@ fn sealed_secrets_survive_a_crash_and_are_worth_nothing_without_their_key() {
     for word in ["ops", &file.display().to_string(), "restore that key from a backup"] {
         assert!(line.contains(word), "{word}: {line}");
     }
+    // A check that cannot say its secret knows nothing of its target, and does not call it down.
+    wait::until("nothing is known of its target", PATIENCE, || client.is(&knocks, "unknown"));
+    assert_eq!(client.said(&knocks, "error_code"), "self_secret");
+    let line = said().lines().find(|line| line.contains("that a check sends")).unwrap_or_default().to_owned();
+    assert!(line.contains("restore that key from a backup") && line.contains("monitor/"), "{line}");
     let tested = client.talk.post("/api/v1/channels/ops/test", &client.by, &Value::Null);
     assert!(tested.body.contains("restore that key"), "{} {}", tested.status, tested.body);
     port.open();
@@ -129,7 +148,8 @@ fn sealed_secrets_survive_a_crash_and_are_worth_nothing_without_their_key() {
     client.post("/channels/ops/test", &Value::Null);
     assert_ours(&sink.wait("test", PATIENCE, |r| !text(r, "type").starts_with("incident.")));
     assert!(!file.exists(), "no key is made beside one that is given");
-    for secret in [SIGNING, BEARER, HEADER, "T0Psecret", key.as_str()] {
+    wait::until("the password opens with the key", PATIENCE, || client.is(&knocks, "up"));
+    for secret in [SIGNING, BEARER, HEADER, PASSWORD, "T0Psecret", key.as_str()] {
         assert!(!server.log().contains(secret), "{secret} is in the log");
     }
 }

@@ -2,6 +2,7 @@
 //! database and its log of writes, in the server's own log at its most talkative, in every answer, export and refusal,
 //! on the command line, and in the message of a panic.
 
+mod checks;
 mod needle;
 
 use std::panic;
@@ -17,6 +18,7 @@ use quaywatch_testkit::wait::{self, RealClock};
 use serde_json::{Value, json};
 
 use crate::BINARY;
+use crate::parrot::Parrot;
 use crate::program::{err, out, program, run};
 use crate::talk::Talk;
 use needle::Needles;
@@ -32,9 +34,11 @@ fn fifty_planted_secrets_are_found_nowhere() {
     let mut stage = Stage::set();
     stage.settle_people();
     stage.make_channels();
+    stage.make_checks();
     stage.send_broken_requests();
     stage.bring_documents();
     stage.tell_of_an_outage();
+    stage.check_with_secrets();
     stage.refuse_a_file();
     stage.use_the_command_line();
     stage.read_everything();
@@ -62,6 +66,7 @@ struct Stage {
     needles: Needles,
     random: Random,
     sink: Sink,
+    parrot: Parrot,
     /// Files of secrets, which lie outside of what is looked through.
     _files: tempfile::TempDir,
     /// Headers of those who sign in: the owner's cookie, and a token of scope `admin`.
@@ -69,6 +74,8 @@ struct Stage {
     admin: String,
     /// Such as arrive at the receiver: what was planted is what is used.
     delivered: Vec<String>,
+    /// Such as arrive at what is checked.
+    said: Vec<String>,
     /// The same file with secrets written out, which is refused.
     refused_file: String,
     file: String,
@@ -80,6 +87,7 @@ impl Stage {
     /// Plants the secrets of a file and of its surroundings, and starts.
     fn set() -> Self {
         let (sink, files) = (Sink::start(), tempfile::tempdir().expect("a directory"));
+        let parrot = Parrot::perch();
         let (mut needles, mut random) = (Needles::default(), Random::new(4));
         let mut made = |what: &str| plant(&mut needles, &mut random, what);
         let hook = made("path of a URL, from the environment");
@@ -92,15 +100,19 @@ impl Stage {
         let metrics = made("token of the metrics");
         let oidc = made("client secret of a provider, from the environment");
         let other = made("client secret of a provider, from a file");
+        let knock = made("password of a check, from the environment");
+        let whole = made("message of a check, from a file");
         let (literal, second) = (made("bearer token written out"), made("signing secret written out"));
+        let third = made("password of a check written out");
         let held = |name: &str, value: &str| {
             std::fs::write(files.path().join(name), format!("{value}\n")).expect("written");
             format!("file:{}", files.path().join(name).display())
         };
         let (signing_at, key_at, other_at) =
             (held("signing", &signing), held("key", &key), held("other", &other));
+        let whole_at = held("whole", &format!("LOGIN {whole}\\r\\n"));
         let closed = ClosedPort::new();
-        let (url, port) = (sink.url(), closed.address.port());
+        let (url, port, perch) = (sink.url(), closed.address.port(), parrot.address.port());
         let file = format!(
             "server:\n  public_url: http://localhost:8080\n  metrics:\n    token: ${{METRICS}}\n  oidc:\n    company:\n      issuer: {url}\n      \
              client_id: quaywatch\n      client_secret: ${{OIDC}}\n    other:\n      issuer: {url}other\n      \
@@ -110,9 +122,14 @@ impl Stage {
              url: {url}headed\n    headers:\n      Authorization: ${{AUTHORIZATION}}\n      X-Api-Key: {key_at}\n  \
              - name: basic\n    type: webhook\n    url: {url}basic\n    username: kim\n    password: ${{BASIC}}\n\
              monitors:\n  - name: berth\n    host: 127.0.0.1\n    port: {port}\n    check_interval: 1s\n    \
-             retry_interval: 1s\n    channels: [filed, headed, basic]\n"
+             retry_interval: 1s\n    channels: [filed, headed, basic]\n  \
+             - name: knocks\n    host: 127.0.0.1\n    port: {perch}\n    check_interval: 1s\n    \
+             send_secret: 'AUTH ${{KNOCK}}\\r\\n'\n    expect: '^never'\n    channels: [filed]\n  \
+             - name: logs in\n    host: 127.0.0.1\n    port: {perch}\n    check_interval: 1s\n    \
+             send_secret: {whole_at}\n    expect: LOGIN\n"
         );
-        let refused_file = file.replace("${BEARER}", &literal).replace(&signing_at, &second);
+        let refused_file =
+            file.replace("${BEARER}", &literal).replace("${KNOCK}", &third).replace(&signing_at, &second);
         let mut server = Server::new(BINARY, &file)
             .with("QUAYWATCH_LOG", "trace")
             .with("FILED", &format!("{url}hook/{hook}"))
@@ -120,6 +137,7 @@ impl Stage {
             .with("BEARER", &bearer)
             .with("AUTHORIZATION", &format!("Key {authorization}"))
             .with("BASIC", &basic)
+            .with("KNOCK", &knock)
             .with("METRICS", &metrics)
             .with("OIDC", &oidc);
         server.start();
@@ -129,10 +147,12 @@ impl Stage {
             needles,
             random,
             sink,
+            parrot,
             _files: files,
             owner: String::new(),
             admin: String::new(),
             delivered: vec![hook, bearer, authorization, key],
+            said: vec![knock, whole],
             refused_file,
             file,
             printed: Vec::new(),
@@ -510,6 +530,17 @@ impl Stage {
         let (_, link) = self.quaywatch(&["user", "add", "eva@example.com", "--invite"], "");
         let secret = link.trim().rsplit('/').next().expect("a link").to_owned();
         self.needles.add("invitation of the command line", secret.as_bytes());
+        let knocked = self.made("password of a check by the command line");
+        let target = self.parrot.address.to_string();
+        let arguments = ["check", "--send-secret", "AUTH ${KNOCKED}\\r\\n", "--expect", "^never", &target];
+        let seen = run(program(&arguments).env("KNOCKED", &knocked).env("QUAYWATCH_LOG", "trace"), "");
+        assert!(
+            out(&seen).contains("not kept") && self.parrot.has_heard(&knocked),
+            "{}{}",
+            out(&seen),
+            err(&seen)
+        );
+        self.printed.push(("check".to_owned(), [seen.stdout, seen.stderr].concat()));
         for words in [&["user", "list"][..], &["token", "list"], &["status", "--output", "json"]] {
             let (worked, out) = self.quaywatch(words, "");
             assert!(worked, "{words:?}");
@@ -595,7 +626,7 @@ impl Stage {
         // Where they could have been found, other words are.
         let holds = |bytes: &[u8], word: &str| bytes.windows(word.len()).any(|w| w == word.as_bytes());
         assert!(log.contains("TRACE") && log.contains("holds the secret itself"), "the log says much");
-        for word in ["brought-b", LEE, "berth"] {
+        for word in ["brought-b", LEE, "berth", "AUTH ${KNOCK}", "$sealed"] {
             assert!(stopped.iter().any(|(_, bytes)| holds(bytes, word)), "{word} is in the database");
         }
         assert!(self.talk.heard.iter().any(|(_, answer)| holds(answer, "X-Harmless")), "names are shown");

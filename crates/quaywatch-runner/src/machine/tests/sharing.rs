@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quaywatch_core::{AccountId, ErrorCode, Job, MonitorId, Plan, ResultFlags, Verdict};
+use quaywatch_core::{AccountId, ErrorCode, Job, MonitorId, Plan, ResultFlags, Speech, Verdict};
 
 use super::super::Order;
 use super::sim::{Sim, Target, codes, every, job, plan};
@@ -33,7 +33,7 @@ fn what_differs_is_not_shared() {
     let mut sim = Sim::new(|config| config.budget = None);
     let one = every(60);
     let other = Arc::new(Plan { timeout: Duration::from_secs(3), ..plan(Duration::from_secs(60)) });
-    let talk = Arc::new(Plan { send: Some(b"x"[..].into()), ..plan(Duration::from_secs(60)) });
+    let talk = Arc::new(Plan { send: Some(Speech::Open(b"x"[..].into())), ..plan(Duration::from_secs(60)) });
     sim.world().usually = Target::Open(Duration::from_millis(900));
     let with_port = |job: Job, port| Job { port, ..job };
     sim.add(vec![

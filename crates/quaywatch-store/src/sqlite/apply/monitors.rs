@@ -1,6 +1,10 @@
 //! Monitors: by key where a document says what there is, by number where somebody changes one.
 
+use std::borrow::Cow;
+
 use rusqlite::{Row, params};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::super::audit::Entry;
 use super::super::query::{one, run};
@@ -32,7 +36,7 @@ impl Apply<'_> {
     fn removed(&mut self, id: MonitorId, spec: &str) -> Result<()> {
         self.applied.removed_monitors.push(id);
         self.feed("monitor", id.0, "remove")?;
-        self.audit(Entry { before: Some(spec), ..Entry::of("monitor.removed", "monitor", id.0) })
+        self.audit(Entry { before: Some(&told(spec)), ..Entry::of("monitor.removed", "monitor", id.0) })
     }
 
     pub(super) fn let_go_of_key(&self, id: MonitorId, key: &str) -> Result<()> {
@@ -148,7 +152,12 @@ impl Apply<'_> {
 
     fn written(&mut self, record: MonitorRecord, before: Option<&str>, action: &str) -> Result<()> {
         self.feed("monitor", record.id.0, "put")?;
-        let entry = Entry { before, after: Some(&record.spec), ..Entry::of(action, "monitor", record.id.0) };
+        let (before, after) = (before.map(told), told(&record.spec));
+        let entry = Entry {
+            before: before.as_deref(),
+            after: Some(&after),
+            ..Entry::of(action, "monitor", record.id.0)
+        };
         self.audit(entry)?;
         self.applied.monitors.push(record);
         Ok(())
@@ -194,6 +203,23 @@ impl Apply<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// A spec as the audit log has it: of a sealed secret no more than the first letters of its digest, which tell that it
+/// is another one.
+fn told(spec: &str) -> Cow<'_, str> {
+    const SECRET: &str = "send_secret";
+    if !spec.contains(SECRET) {
+        return Cow::Borrowed(spec);
+    }
+    let Ok(mut settings) = serde_json::from_str::<Map<String, Value>>(spec) else {
+        return Cow::Borrowed("{}");
+    };
+    if let Some(secret) = settings.get_mut(SECRET).filter(|secret| secret.is_object()) {
+        let digest = Sha256::digest(secret.to_string());
+        *secret = format!("[secret {:02x}{:02x}]", digest[0], digest[1]).into();
+    }
+    Cow::Owned(Value::Object(settings).to_string())
 }
 
 fn found(row: &Row<'_>) -> rusqlite::Result<(MonitorRecord, bool)> {

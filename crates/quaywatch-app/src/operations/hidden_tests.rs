@@ -1,0 +1,231 @@
+//! Secrets that checks send: sealed in the store, kept over changes of anything but the target, shown to nobody, and
+//! left out of exports that read back equal.
+
+use std::sync::Arc;
+
+use quaywatch_core::doc::Node;
+use quaywatch_core::spec::Hidden;
+use quaywatch_core::{AccountId, MonitorId, MonitorSpec};
+use quaywatch_notify::notice::ServerWords;
+use quaywatch_store::records::{ChangeSet, Owner, ResourceChange};
+use quaywatch_store::{Sealer, Store as _};
+
+use super::apply::{ApplyPlan, Document};
+use super::audit::AuditQuery;
+use super::delivery::Delivery;
+use super::hidden::{self, hidden_of};
+use super::kit::{Kit, owner};
+use super::sealed::Vault;
+use super::{OperationError, monitors};
+
+/// Operations with a key.
+struct Harbour {
+    kit: Kit,
+    vault: Arc<dyn Vault>,
+}
+
+impl Harbour {
+    async fn new() -> Self {
+        let kit = Kit::new().await;
+        let vault: Arc<dyn Vault> = Arc::new(Sealer::open_or_create(kit.directory.path()).expect("a key"));
+        let server = ServerWords { name: "watch-1".into(), version: "0".into() };
+        let factory = Arc::new(|_: &_| Err("nothing is delivered here".to_owned()));
+        kit.operations.attach_delivery(Delivery { factory, server, vault: Some(Arc::clone(&vault)) });
+        Self { kit, vault }
+    }
+
+    async fn create(&self, body: &str) -> Result<monitors::Written, OperationError> {
+        self.kit.operations.create_monitor(&owner(), &node(body)).await
+    }
+
+    async fn patch(&self, id: MonitorId, body: &str) -> Result<monitors::Written, OperationError> {
+        self.kit.operations.update_monitor(&owner(), id, &node(body), None).await
+    }
+
+    async fn copy(&self, id: MonitorId, body: &str) -> Result<monitors::Written, OperationError> {
+        self.kit.operations.clone_monitor(&owner(), id, Some(&node(body))).await
+    }
+
+    async fn apply(&self, document: Document, text: &str) -> Result<ApplyPlan, OperationError> {
+        self.kit.operations.apply_document(&owner(), &document, text, false).await
+    }
+
+    async fn export(&self) -> String {
+        self.kit.operations.export_config(&owner(), None).await.expect("YAML")
+    }
+
+    async fn stored(&self, id: MonitorId) -> String {
+        self.kit.store.account(AccountId::DEFAULT).monitor(id).await.expect("read").expect("there").spec
+    }
+
+    /// What the monitor's check would send.
+    async fn sends(&self, id: MonitorId) -> Option<String> {
+        let spec = MonitorSpec::from_canonical(&self.stored(id).await).expect("canonical");
+        let Some(Hidden::Sealed(sealed)) = hidden_of(&spec) else { return None };
+        let opened = hidden::open(Some(&*self.vault), AccountId::DEFAULT, sealed).expect("it opens");
+        Some(String::from_utf8(opened.reveal().to_vec()).expect("a text"))
+    }
+
+    async fn put_of_file(&self, name: &str, secret: &str) {
+        let spec = format!(
+            r#"{{"name":"{name}","monitor_type":"tcp","host":"192.0.2.9","port":6379,"send_secret":"{secret}"}}"#
+        );
+        let changes = vec![ResourceChange::PutMonitor { key: name.to_owned(), name: name.to_owned(), spec }];
+        let set = ChangeSet { owner: Owner::File, actor: "test".into(), changes, accepted: None };
+        let turn = self.kit.operations.changes.turn().await;
+        let now = quaywatch_core::Clock::now(&*self.kit.clock);
+        turn.apply(AccountId::DEFAULT, set, now).await.expect("applied");
+    }
+}
+
+fn node(json: &str) -> Node<'_> {
+    Node::from_json(json).expect("JSON")
+}
+
+fn told(result: Result<impl std::fmt::Debug, OperationError>) -> String {
+    let Err(OperationError::Invalid(problems)) = result else { panic!("{result:?}") };
+    problems.sorted().iter().map(|one| format!("{} {} {}\n", one.code, one.message, one.remedy)).collect()
+}
+
+const CACHE: &str = r#"{"name":"cache","host":"192.0.2.7","port":6379,"send_secret":"AUTH hunter2\\r\\nPING\\r\\n","expect":"PONG"}"#;
+
+#[tokio::test]
+async fn a_secret_is_sealed_and_stays_over_changes_of_anything_but_the_target() {
+    let harbour = Harbour::new().await;
+    let id = harbour.create(CACHE).await.expect("made").monitor.id;
+    assert!(!harbour.stored(id).await.contains("hunter2"));
+    assert_eq!(harbour.sends(id).await.as_deref(), Some("AUTH hunter2\r\nPING\r\n"));
+    let before = harbour.stored(id).await;
+    harbour.patch(id, r#"{"check_interval":"30s","expect":"^\\+PONG"}"#).await.expect("changed");
+    assert_eq!(harbour.sends(id).await.as_deref(), Some("AUTH hunter2\r\nPING\r\n"));
+    // The same secret given again is no other one: nothing is watched anew.
+    let again = r#"{"send_secret":"AUTH hunter2\\r\\nPING\\r\\n","check_interval":null,"expect":"PONG"}"#;
+    harbour.patch(id, again).await.expect("changed");
+    assert_eq!(harbour.stored(id).await, before);
+
+    for elsewhere in [r#"{"host":"192.0.2.8"}"#, r#"{"port":6380}"#, r#"{"url":"attacker.example.com"}"#] {
+        let said = told(harbour.patch(id, elsewhere).await);
+        assert!(said.contains("secret_again") && said.contains("192.0.2.7:6379"), "{said}");
+        let said = told(harbour.copy(id, elsewhere).await);
+        assert!(said.contains("secret_again"), "{said}");
+    }
+    let said = told(harbour.kit.operations.update_url(&owner(), id, &node(r#"{"port":1}"#), None).await);
+    assert!(said.contains("secret_again"), "{said}");
+    assert_eq!(harbour.stored(id).await, before, "nothing was changed");
+
+    let copy = harbour.copy(id, r#"{"name":"copy"}"#).await.expect("the same target").monitor.id;
+    assert_eq!(harbour.sends(copy).await.as_deref(), Some("AUTH hunter2\r\nPING\r\n"));
+    harbour.patch(copy, r#"{"host":"192.0.2.8","send_secret":"other"}"#).await.expect("given again");
+    assert_eq!(harbour.sends(copy).await.as_deref(), Some("other"));
+    harbour.patch(copy, r#"{"send_secret":null,"port":1}"#).await.expect("taken away");
+    assert_eq!(harbour.sends(copy).await, None);
+    let said = told(harbour.patch(id, r#"{"send":"PING"}"#).await);
+    assert!(said.contains("both given"), "{said}");
+}
+
+#[tokio::test]
+async fn nobody_brings_a_reference_or_a_seal_of_their_own() {
+    let harbour = Harbour::new().await;
+    let id = harbour.create(CACHE).await.expect("made").monitor.id;
+    let stored: serde_json::Value = serde_json::from_str(&harbour.stored(id).await).expect("JSON");
+    let seal = stored["send_secret"].to_string();
+    for secret in ["\"${HOME}\"", "\"file:/etc/passwd\"", seal.as_str(), "{}", "7"] {
+        let body = format!(r#"{{"name":"x","host":"192.0.2.1","port":1,"send_secret":{secret}}}"#);
+        let made = harbour.create(&body).await;
+        if secret == "7" {
+            // A number is a text, as in the file.
+            made.expect("made");
+            continue;
+        }
+        let said = told(made);
+        assert!(said.starts_with("reference") || said.starts_with("wrong_type"), "{secret}: {said}");
+        let document =
+            format!("monitors:\n  - {{name: y, host: 192.0.2.1, port: 1, send_secret: {secret}}}\n");
+        for way in [Document::Import, Document::Apply("c1".into())] {
+            let said = told(harbour.apply(way, &document).await);
+            assert!(said.starts_with("reference") || said.starts_with("wrong_type"), "{secret}: {said}");
+        }
+    }
+    harbour.put_of_file("filed", "AUTH ${PW}").await;
+    let filed = harbour.kit.store.account(AccountId::DEFAULT).monitors().await.expect("read");
+    let filed = filed.iter().find(|one| one.name == "filed").expect("there").id;
+    for over in ["{}", r#"{"host":"192.0.2.8"}"#] {
+        let said = told(harbour.copy(filed, over).await);
+        assert!(said.contains("server's own file"), "{said}");
+    }
+    harbour.copy(filed, r#"{"send_secret":"mine"}"#).await.expect("a secret of its own");
+    harbour.copy(filed, r#"{"name":"bare","send_secret":null}"#).await.expect("without");
+}
+
+#[tokio::test]
+async fn an_export_leaves_secrets_out_and_reads_back_where_they_are_kept() {
+    let harbour = Harbour::new().await;
+    let id = harbour.create(CACHE).await.expect("made").monitor.id;
+    harbour.put_of_file("filed", "AUTH ${PW}").await;
+    let text = harbour.export().await;
+    assert!(text.contains("send_secret: null  # a secret: exports leave it out"), "{text}");
+    assert!(text.contains(r#"send_secret: "AUTH ${PW}""#) && !text.contains("sealed"), "{text}");
+    let plan = harbour.apply(Document::Import, &text).await.expect("it reads back");
+    assert!(plan.added.is_empty() && plan.changed.is_empty() && plan.removed.is_empty(), "{plan:?}");
+    assert_eq!(harbour.sends(id).await.as_deref(), Some("AUTH hunter2\r\nPING\r\n"));
+
+    let elsewhere = text.replace("192.0.2.7", "192.0.2.8");
+    assert!(told(harbour.apply(Document::Import, &elsewhere).await).starts_with("secret_again"));
+    let other = text.replace("192.0.2.9", "192.0.2.10");
+    assert!(told(harbour.apply(Document::Import, &other).await).starts_with("reference"));
+    let fresh = Harbour::new().await;
+    let said = told(fresh.apply(Document::Import, &text).await);
+    assert!(said.contains("missing") && said.contains("exports leave secrets out"), "{said}");
+    let given = text.replace("null  # a secret: exports leave it out", r#""AUTH hunter3""#);
+    let given = given.replace(r#"send_secret: "AUTH ${PW}""#, "send_secret: x");
+    let plan = fresh.apply(Document::Import, &given).await.expect("filled in");
+    assert_eq!(plan.added.len(), 2);
+}
+
+#[tokio::test]
+async fn a_document_that_is_applied_twice_changes_nothing_the_second_time() {
+    let harbour = Harbour::new().await;
+    let text = |secret: &str| {
+        format!("monitors:\n  - {{name: cache, host: 192.0.2.7, port: 6379, send_secret: '{secret}'}}\n")
+    };
+    let apply = async |secret: &str| {
+        harbour.apply(Document::Apply("infra".into()), &text(secret)).await.expect("applied")
+    };
+    assert_eq!(apply("AUTH hunter2").await.added.len(), 1);
+    let plan = apply("AUTH hunter2").await;
+    assert_eq!((plan.unchanged, plan.changed.len()), (1, 0), "{plan:?}");
+    let plan = apply("AUTH hunter3").await;
+    let field = &plan.changed[0].fields[0];
+    assert_eq!(
+        (field.field.as_str(), field.before.as_deref(), field.after.as_deref()),
+        ("send_secret", Some("\"…\""), Some("\"…\""))
+    );
+    // What is left out stays; what is not there any more goes.
+    let left_out = text("").replace("''", "null");
+    let plan = harbour.apply(Document::Apply("infra".into()), &left_out).await.expect("applied");
+    assert_eq!((plan.unchanged, plan.changed.len()), (1, 0), "{plan:?}");
+    let none = text("").replace(", send_secret: ''", "");
+    let plan = harbour.apply(Document::Apply("infra".into()), &none).await.expect("applied");
+    assert_eq!(plan.changed[0].fields[0].after, None);
+}
+
+#[tokio::test]
+async fn the_audit_log_tells_that_a_secret_changed_and_nothing_of_it() {
+    let harbour = Harbour::new().await;
+    let id = harbour.create(CACHE).await.expect("made").monitor.id;
+    harbour.patch(id, r#"{"send_secret":"AUTH hunter3"}"#).await.expect("changed");
+    harbour.kit.operations.delete_monitor(&owner(), id, None).await.expect("deleted");
+    let page = harbour.kit.operations.list_audit(&owner(), &AuditQuery::default()).await.expect("rows");
+    let rows = format!("{page:?}");
+    assert!(!rows.contains("sealed") && !rows.contains("hunter"), "{rows}");
+    let changed = page.items.iter().find(|row| row.action == "monitor.changed").expect("a row");
+    let secret = |text: &Option<String>| {
+        let value: serde_json::Value = serde_json::from_str(text.as_deref().expect("a text")).expect("JSON");
+        value["send_secret"].as_str().expect("a word").to_owned()
+    };
+    let (before, after) = (secret(&changed.before), secret(&changed.after));
+    assert!(
+        before.starts_with("[secret ") && after.starts_with("[secret ") && before != after,
+        "{before} {after}"
+    );
+}

@@ -1,0 +1,119 @@
+//! Secrets that a document leaves out of its monitors, as exports do: the monitor that is stored has them still, or
+//! whoever brings the document is told what it lacks.
+
+use std::collections::BTreeMap;
+
+use quaywatch_core::MonitorSpec;
+use quaywatch_core::doc::{Path, Problems, quote};
+use quaywatch_core::spec::{Hidden, Kind, Message};
+use quaywatch_store::records::{MonitorRecord, Owner};
+
+use super::hidden::{self, NAME, hidden_of};
+use super::reading::ToSpec as _;
+use super::wanted::Stored;
+use crate::config::MonitorConfig;
+
+/// Gives the monitors of a document what they leave out.
+pub(super) fn complete(stored: &Stored, monitors: &mut [MonitorConfig], problems: &mut Problems) {
+    let mut known = None;
+    for monitor in monitors.iter_mut().filter(|one| hidden::is_in(&one.spec)) {
+        let spec = monitor.spec();
+        let known = known.get_or_insert_with(|| Known::of(stored));
+        let found = match hidden_of(&spec) {
+            None | Some(Hidden::Sealed(_)) => continue,
+            Some(Hidden::Reference(_)) => known.expect_of_file(monitor).map(|()| None),
+            Some(Hidden::LeftOut) => known.secret(monitor, &spec).map(Some),
+        };
+        match found {
+            Ok(None) => {}
+            Ok(Some(hidden)) => monitor.spec = with(spec, hidden).to_canonical().into_boxed_str(),
+            Err(Lack { code, message, remedy }) => {
+                let message = format!("monitor {}: {message}", quote(&monitor.name));
+                problems.error(&Path::Root.key("monitors"), monitor.span, code, message, remedy);
+            }
+        }
+    }
+}
+
+/// What is not there, and what to do.
+struct Lack {
+    code: &'static str,
+    message: String,
+    remedy: String,
+}
+
+/// What is stored, by the identities that documents use.
+struct Known<'s> {
+    stored: &'s Stored,
+    /// Those of the document's owner come first.
+    by_key: BTreeMap<&'s str, Vec<&'s MonitorRecord>>,
+}
+
+impl<'s> Known<'s> {
+    fn of(stored: &'s Stored) -> Self {
+        let mut by_key: BTreeMap<&str, Vec<&MonitorRecord>> = BTreeMap::new();
+        for own in stored.own_monitors() {
+            by_key.entry(&own.key).or_default().push(own);
+        }
+        for other in stored.monitors.iter().filter(|one| one.owner != stored.owner) {
+            let called = stored.called.monitor(other);
+            by_key.entry(called).or_default().push(other);
+            if called != other.key {
+                by_key.entry(&other.key).or_default().push(other);
+            }
+        }
+        Self { stored, by_key }
+    }
+
+    fn twins(&self, monitor: &MonitorConfig) -> &[&'s MonitorRecord] {
+        self.by_key.get(monitor.key()).map_or(&[], Vec::as_slice)
+    }
+
+    /// A reference stands in an export for what the server's file owns, and only as the file has it.
+    fn expect_of_file(&self, monitor: &MonitorConfig) -> Result<(), Lack> {
+        let is_it = |other: &&MonitorRecord| {
+            other.owner == Owner::File && self.stored.called.is_same(&other.spec, &monitor.spec)
+        };
+        if self.stored.owner == Owner::Api && self.twins(monitor).iter().any(is_it) {
+            return Ok(());
+        }
+        Err(Lack {
+            code: "reference",
+            message: format!(
+                "`{NAME}` is a reference to a secret, which is read in the server's own file only"
+            ),
+            remedy: "write the value itself: it is sealed and never shown again".to_owned(),
+        })
+    }
+
+    fn secret(&self, monitor: &MonitorConfig, spec: &MonitorSpec) -> Result<Hidden, Lack> {
+        for twin in self.twins(monitor) {
+            let Ok(stored) = twin.to_spec() else { continue };
+            match hidden_of(&stored) {
+                Some(sealed @ Hidden::Sealed(_)) if stored.host_and_port() == spec.host_and_port() => {
+                    return Ok(sealed.clone());
+                }
+                Some(Hidden::Sealed(_)) => {
+                    let (message, remedy) = hidden::words_of_again(&stored.target());
+                    return Err(Lack { code: "secret_again", message, remedy });
+                }
+                Some(Hidden::Reference(_) | Hidden::LeftOut) | None => {}
+            }
+        }
+        Err(Lack {
+            code: "missing",
+            message: format!(
+                "`{NAME}` is missing: this server has no such monitor with a secret yet, and exports leave secrets out"
+            ),
+            remedy: format!(
+                "fill it in here, or take it out if the monitor needs none; in the server's own file: `{NAME}: ${{NAME}}`"
+            ),
+        })
+    }
+}
+
+fn with(mut spec: MonitorSpec, hidden: Hidden) -> MonitorSpec {
+    let Kind::Tcp(tcp) = &mut spec.kind;
+    tcp.send = Some(Message::Hidden(hidden));
+    spec
+}

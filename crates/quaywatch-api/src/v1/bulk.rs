@@ -15,8 +15,9 @@ use serde_json::json;
 use super::monitors::pause_for;
 use crate::Api;
 use crate::framework::{Call, Needs, Reads, Routes, Settings, Shown, Tag, docs};
+use crate::wire::bulk::BulkAnswer;
 use crate::wire::ids::Form;
-use crate::wire::monitors::{BulkAnswer, PauseRequest};
+use crate::wire::monitors::PauseRequest;
 
 /// A thousand monitors with long descriptions.
 const BODY_LIMIT: usize = 16 << 20;

@@ -1,6 +1,7 @@
 //! The types of the wire. They are converted by hand from what operations answer.
 
 pub(crate) mod account;
+pub(crate) mod bulk;
 pub(crate) mod channels;
 pub(crate) mod config;
 pub(crate) mod events;

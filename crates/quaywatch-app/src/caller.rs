@@ -8,7 +8,7 @@ use quaywatch_core::access::{Access, Policy, Role};
 use quaywatch_core::{AccountId, Timestamp, TokenId, UserId};
 use quaywatch_store::records::{Author, SecretHash};
 
-use crate::operations::OperationError;
+use crate::operations::error::OperationError;
 
 /// Somebody who was recognised, acting in one account.
 #[derive(Debug, Clone)]

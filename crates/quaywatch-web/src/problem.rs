@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use quaywatch_app::operations::Allowed;
 use quaywatch_app::operations::OperationError;
-use quaywatch_app::operations::plans::Allowed;
 use quaywatch_core::access::{Policy, Resource};
 use quaywatch_core::doc::{self, Problems};
 use serde::Serialize;

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use super::reading::ToSpec as _;
 use super::refuse::invalid;
 use super::wanted::{Stored, Wanted, WantedChannel};
-use super::{OperationError, Operations, naming};
+use super::{Allowed, OperationError, Operations, naming};
 use crate::caller::Caller;
 use crate::config::MonitorConfig;
 
@@ -153,7 +153,7 @@ impl Operations {
             Some(most) => Err(OperationError::Limit {
                 limit: "channels",
                 plan: plan.name.clone(),
-                allowed: super::plans::Allowed::Channels(most),
+                allowed: Allowed::Channels(most),
             }),
         }
     }

@@ -12,9 +12,8 @@ use quaywatch_store::records::{ChangeSet, ChannelRecord, Owner, RemovedChannel, 
 use quaywatch_store::{AccountStore, StoreError};
 use serde_json::{Map, Value};
 
-use super::plans::Allowed;
 use super::refuse::{invalid, not_found};
-use super::{OperationError, Operations, naming, sealed};
+use super::{Allowed, OperationError, Operations, naming, sealed};
 use crate::caller::Caller;
 use crate::config::{ClearChannel, read_clear};
 

@@ -10,6 +10,7 @@ pub mod channels;
 #[cfg(test)]
 mod channels_tests;
 pub mod delivery;
+pub(crate) mod error;
 pub mod incidents;
 #[cfg(test)]
 mod incidents_tests;
@@ -76,14 +77,13 @@ mod wanted;
 use std::sync::{Arc, OnceLock};
 
 use quaywatch_core::Clock;
-use quaywatch_core::access::Policy;
-use quaywatch_core::doc::Problems;
 use quaywatch_engine::Engine;
 use quaywatch_runner::NetParts;
-use quaywatch_store::{AccountStore, Store, StoreError};
+use quaywatch_store::{AccountStore, Store};
 
 use crate::caller::Caller;
 use changes::Changes;
+pub use error::{Allowed, OperationError};
 use settings::Settings;
 
 /// Everything that operations act on. Cheap to clone.
@@ -149,84 +149,5 @@ impl Operations {
 impl std::fmt::Debug for Operations {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Operations").finish_non_exhaustive()
-    }
-}
-
-/// Why an operation was not done. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum OperationError {
-    /// Nobody is recognised where somebody must be.
-    #[error("sign in, or send a token")]
-    Unauthenticated,
-    /// Somebody says who they are, and is not believed: a wrong password, a token that ended.
-    #[error("{message}")]
-    NotRecognised {
-        /// A stable word: `wrong_credentials`, `token_mistyped`, …
-        code: &'static str,
-        /// In words, which say nothing about who exists.
-        message: String,
-    },
-    /// The caller's role or scopes are not enough.
-    #[error("this needs more access")]
-    Denied(Policy),
-    /// There is no such thing in the caller's account.
-    #[error("there is no {kind} `{id}`")]
-    NotFound {
-        /// `monitor`, `channel`, …
-        kind: &'static str,
-        /// As it was asked for.
-        id: String,
-    },
-    /// What was sent cannot be used; everything that is wrong is listed.
-    #[error("{0}")]
-    Invalid(Problems),
-    /// Something else is in the way: a name that is taken, an owner that is a file.
-    #[error("{message}")]
-    Conflict {
-        /// A stable word: `name_taken`, `managed_by_file`, …
-        code: &'static str,
-        /// In words, with the remedy.
-        message: String,
-    },
-    /// It was changed since the caller looked.
-    #[error("it was changed in the meantime: read it again")]
-    Changed,
-    /// The account's plan does not allow it.
-    #[error("the plan `{plan}` allows {allowed} (`{limit}`)")]
-    Limit {
-        /// Which limit: `max_urls`, `min_interval`, …
-        limit: &'static str,
-        /// The plan's name.
-        plan: String,
-        /// How much it allows.
-        allowed: plans::Allowed,
-    },
-    /// Too often; when to try again.
-    #[error("too many attempts: try again in {} s", .0.as_millis().div_ceil(1_000).max(1))]
-    Throttled(std::time::Duration),
-    /// The server cannot do it now.
-    #[error("{0}")]
-    Unavailable(String),
-    /// The store failed.
-    #[error(transparent)]
-    Store(StoreError),
-}
-
-/// What the store refuses because of what it holds is nobody's failure.
-impl From<StoreError> for OperationError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Stale { .. } => Self::Changed,
-            StoreError::Taken(message) => Self::Conflict { code: "name_taken", message },
-            StoreError::Missing(id) => Self::NotFound { kind: "thing", id },
-            StoreError::Full(_)
-            | StoreError::Busy(_)
-            | StoreError::Fenced { .. }
-            | StoreError::Schema { .. }
-            | StoreError::Directory(_)
-            | StoreError::Damaged { .. }
-            | StoreError::Conflict(_)
-            | StoreError::Engine(_) => Self::Store(error),
-        }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use quaywatch_core::{AccountId, MonitorSpec};
 use tokio::sync::OwnedMutexGuard;
 
-use super::{OperationError, Operations};
+use super::{Allowed, OperationError, Operations};
 use crate::config::plans::Plan;
 
 impl Operations {
@@ -50,43 +50,6 @@ impl Operations {
 const SOONEST_RETRY: Duration = Duration::from_secs(5);
 /// Failures in a row before an alert, with a look after each.
 const MOST_FAILURES: u16 = 10;
-
-/// How much a plan allows of something, for programs; in words for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Allowed {
-    /// So many monitors, of every kind together.
-    Monitors(u64),
-    /// So many channels.
-    Channels(u64),
-    /// Checks no closer together than this.
-    Interval(Duration),
-    /// Retries no closer together than `least`, at most `in_a_row`.
-    Retries {
-        /// From one to the next.
-        least: Duration,
-        /// Failures in a row that a monitor may ask for before it alerts.
-        in_a_row: u16,
-    },
-    /// Checks from these places.
-    Locations(Vec<String>),
-}
-
-impl std::fmt::Display for Allowed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        use quaywatch_core::spec::duration::Human;
-        match self {
-            Self::Monitors(1) => f.write_str("1 monitor of every kind"),
-            Self::Monitors(most) => write!(f, "{most} monitors of every kind"),
-            Self::Channels(1) => f.write_str("1 channel"),
-            Self::Channels(most) => write!(f, "{most} channels"),
-            Self::Interval(least) => write!(f, "a check every {} at most", Human(*least)),
-            Self::Retries { least, in_a_row } => {
-                write!(f, "a retry every {} at most, {in_a_row} in a row", Human(*least))
-            }
-            Self::Locations(names) => write!(f, "checks from {}", names.join(", ")),
-        }
-    }
-}
 
 /// What a plan still has room for.
 #[derive(Debug, Clone)]

@@ -172,28 +172,46 @@ async fn a_post_with_a_key_is_done_once_and_answered_twice() {
     assert_eq!(next_day.status, 201, "{}", next_day.text);
 }
 
-#[tokio::test]
-async fn pages_follow_each_other_by_their_links() {
-    let kit = Kit::new();
-    let entries: Vec<Value> =
-        (1..=25).map(|n| json!({ "name": format!("m {n}"), "host": "192.0.2.1", "port": n })).collect();
-    let made = kit.post(OWNER, "/monitors/bulk", &json!({ "create": entries })).await;
-    assert_eq!(made.json()["done"], 25, "{}", made.text);
-    let mut path = "/monitors?limit=10&q=m".to_owned();
+/// The names on all pages, one after the other by their links.
+async fn paged(kit: &Kit, query: &str) -> Vec<String> {
+    let mut path = format!("/monitors?limit=10&{query}");
     let mut seen = Vec::new();
     loop {
         let page = kit.get(OWNER, &path).await;
         assert_eq!(page.status, 200, "{}", page.text);
         let items = page.json()["items"].as_array().cloned().unwrap_or_default();
         seen.extend(items.iter().filter_map(|item| item["name"].as_str().map(str::to_owned)));
-        let Some(link) = page.header("link") else { break };
+        let Some(link) = page.header("link") else { return seen };
         let next = link.strip_prefix("</api/v1").and_then(|link| link.strip_suffix(">; rel=\"next\""));
         path = next.expect("a link to the next page").to_owned();
         assert!(seen.len() <= 25, "{link}");
     }
-    seen.sort();
-    seen.dedup();
-    assert_eq!(seen.len(), 25);
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_by_their_links_in_every_order() {
+    let kit = Kit::new();
+    // Names with what addresses must escape, many of one target, and no two orders alike.
+    let entry = |n: u32| json!({ "name": format!("m {} & #{n}", n * 7 % 25), "host": format!("192.0.2.{}", n % 4), "port": 1 + n * 3 % 5 });
+    let entries: Vec<Value> = (1..=25).map(entry).collect();
+    let made = kit.post(OWNER, "/monitors/bulk", &json!({ "create": entries })).await;
+    assert_eq!(made.json()["done"], 25, "{}", made.text);
+    for sort in ["id", "name", "status", "since", "updated"] {
+        let whole = kit.get(OWNER, &format!("/monitors?limit=100&sort={sort}")).await.json();
+        let whole = whole["items"].as_array().cloned().unwrap_or_default();
+        let whole: Vec<String> =
+            whole.iter().filter_map(|item| item["name"].as_str().map(str::to_owned)).collect();
+        assert_eq!(whole.len(), 25, "{sort}");
+        assert_eq!(paged(&kit, &format!("q=m&sort={sort}")).await, whole, "{sort}");
+        let mut back = paged(&kit, &format!("sort={sort}&descending=true")).await;
+        back.reverse();
+        if matches!(sort, "id" | "name") {
+            assert_eq!(back, whole, "{sort}");
+        }
+        back.sort();
+        back.dedup();
+        assert_eq!(back.len(), 25, "{sort}: nobody is left out, and nobody comes twice");
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use quaywatch_testkit::wait;
 
 use crate::BINARY;
 use crate::program::{beside, err, out, token};
+use crate::talk::Talk;
 
 const PATIENCE: Duration = Duration::from_secs(15);
 const NOTHING: &str = "monitors: []\n";
@@ -141,4 +142,66 @@ fn what_is_not_there_is_said() {
     let account = ["token", "create", "--name", "ci", "--scope", "read", "--account", "harbour"];
     let account = beside(&server.data(), &account, "");
     assert!(err(&account).contains("there are default"), "{}", err(&account));
+}
+
+#[test]
+fn whoever_is_here_already_is_taken_into_another_account_on_the_hosts_word_alone() {
+    let mut server = Server::new(BINARY, "server: {accounts: multi}\nmonitors: []\n");
+    server.start();
+    let data = server.data();
+    let said = |arguments: &[&str], input: &str| {
+        let output = beside(&data, arguments, input);
+        (output.status.success(), err(&output))
+    };
+    assert!(said(&["user", "add", "kim@example.com"], "tugboats at dawn\n").0);
+    let admin = format!("authorization: Bearer {}", token(&data, "ci", "admin"));
+    let mut talk = Talk::to(server.listen);
+    let signed_in = |talk: &mut Talk, password: &str| {
+        let body = serde_json::json!({ "email": "kim@example.com", "password": password });
+        talk.ask_once("POST", "/api/v1/session", &["content-type: application/json"], &body.to_string())
+    };
+    let cookie = signed_in(&mut talk, "tugboats at dawn").cookie.expect("a session");
+    let body = serde_json::json!({ "email": "lee@example.com" });
+    let headers = [format!("cookie: {cookie}"), "content-type: application/json".to_owned()];
+    let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+    let invited = talk.ask_once("POST", "/api/v1/invitations", &headers, &body.to_string());
+    assert_eq!(invited.status, 201, "{}", invited.body);
+    let accept = serde_json::json!({
+        "secret": invited.text("/secret"), "name": "Lee", "password": "lighthouses at night", "account_name": "harbour",
+    });
+    let accepted = talk.post("/api/v1/invitations/accept", "", &accept);
+    assert_eq!(accepted.status, 200, "{}", accepted.body);
+
+    let (added, why) = said(&["user", "add", "kim@example.com", "--account", "harbour"], "");
+    assert!(!added && why.contains("--existing"), "{why}");
+    let (added, why) = said(&["user", "add", "ada@example.com", "--account", "harbour", "--existing"], "");
+    assert!(!added && why.contains("ada@example.com"), "{why}");
+    let existing =
+        ["user", "add", "kim@example.com", "--account", "harbour", "--role", "viewer", "--existing"];
+    let (added, why) = said(&existing, "");
+    assert!(added && why.contains("kim@example.com (u1) is viewer now"), "{why}");
+    let list = out(&beside(&data, &["user", "list"], ""));
+    assert!(list.contains("harbour (viewer)"), "{list}");
+
+    // A token of the host's stays; one that the person made ends, unless only the password is meant.
+    let own = |talk: &mut Talk, cookie: &str, name: &str| {
+        let body = serde_json::json!({ "name": name, "scopes": ["read"] }).to_string();
+        let headers = [&format!("cookie: {cookie}"), "content-type: application/json"];
+        let made = talk.ask_once("POST", "/api/v1/tokens", &headers, &body);
+        assert_eq!(made.status, 201, "{}", made.body);
+        made.text("/token")
+    };
+    let mine = own(&mut talk, &cookie, "mine");
+    let reset = ["user", "reset-password", "kim@example.com", "--only-password"];
+    let (done, told) = said(&reset, "capstans in the rain\n");
+    assert!(done && !told.contains("Ended too"), "{told}");
+    assert!(is_let_in(&server, &mine), "only the password was meant");
+    let (done, told) = said(&reset[..3], "bollards in the sun\n");
+    assert!(done && told.contains("tokens: 1"), "{told}");
+    assert!(!is_let_in(&server, &mine));
+    assert_eq!(talk.ask("GET", ACCOUNT, &[&admin], "").status, 200, "the host's own token stays");
+    let ended = talk.ask("GET", ACCOUNT, &[&format!("cookie: {cookie}")], "");
+    assert_eq!(ended.status, 401);
+    assert_eq!(signed_in(&mut talk, "capstans in the rain").status, 401);
+    assert_eq!(signed_in(&mut talk, "bollards in the sun").status, 200);
 }

@@ -167,6 +167,10 @@ async fn p22_a_good_check_names_the_address_that_it_looked_at() {
     kit.record(vec![ok(id, at(150), 910), ok(id, at(240), 910)]).await;
     let new = Some("192.0.2.11:5432".to_owned());
     assert_eq!(addresses(id).await, [None, None, None, None, new]);
+    // Back again: what was seen of the one between is not told as seen of this one.
+    change(r#"{"host":"192.0.2.10"}"#).await;
+    kit.record(vec![ok(id, at(400), 910)]).await;
+    assert_eq!(addresses(id).await, [None, None, None, None, None, Some("192.0.2.10:5432".to_owned())]);
 }
 
 #[tokio::test]

@@ -130,6 +130,22 @@ impl<'t> Lines<'t> {
         Some((begin, rest.split(['\n', '\r']).next().unwrap_or_default()))
     }
 
+    /// Whether a line belongs to the value of a secret's key, which stands in a line above it.
+    fn continues_a_secret(&self, begin: usize, line: &str) -> bool {
+        let indent = |line: &str| line.len() - line.trim_start().len();
+        let own = indent(line);
+        let above = self.text[..begin].lines().rev().filter(|line| !line.trim().is_empty());
+        let Some(key) = above.take(LINES_ABOVE).find(|line| indent(line.trim_start_matches("- ")) < own)
+        else {
+            return false;
+        };
+        let Some((key, value)) = key.split_once(':') else { return false };
+        let is_open =
+            value.trim_start().is_empty() || value.trim_start().starts_with(['|', '>', '"', '\'', '&', '!']);
+        let key = key.to_ascii_lowercase();
+        is_open && SECRET_KEYS.iter().any(|word| key.contains(word))
+    }
+
     fn shown(&self, problem: &Problem) -> Option<Shown> {
         if problem.span.line == 0 {
             return None;
@@ -139,7 +155,13 @@ impl<'t> Lines<'t> {
         let end = (problem.span.end as usize).saturating_sub(begin).clamp(start, line.len());
         // A value of several lines is marked to the end of its first.
         let end = if end == start && problem.span.end > problem.span.start { line.len() } else { end };
-        let hidden = if problem.code == "clear_secret" { start } else { line.len() };
+        let hidden = if self.continues_a_secret(begin, line) {
+            0
+        } else if problem.code == "clear_secret" {
+            start
+        } else {
+            line.len()
+        };
         let (head, tail) = (line.get(..start)?, line.get(start..end)?);
         let masked = mask(line, hidden);
         let before = head.chars().count();
@@ -175,6 +197,9 @@ fn cut(line: &str, before: usize, marked: usize) -> Shown {
 const fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
+
+/// A value that goes on for longer than this is none of ours.
+const LINES_ABOVE: usize = 200;
 
 /// Parts of keys whose values are secrets.
 const SECRET_KEYS: [&str; 8] =

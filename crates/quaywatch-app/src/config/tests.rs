@@ -218,6 +218,28 @@ fn no_clear_secret_is_in_what_is_stored_or_printed() {
     assert!(!seen.contains("t0ken") && !seen.contains(SECRET), "{seen}");
 }
 
+#[test]
+fn a_secret_on_a_line_of_its_own_is_not_printed() {
+    for value in [
+        "|\n      AUTH hunter2 \\q",
+        "\n      AUTH hunter2 \\q",
+        "\n      'AUTH hunter2 \\q'",
+        ">-\n\n      AUTH\n      hunter2 ${TOKEN} \\q",
+        "*hunter2",
+        "!hunter2 x",
+        "\n      *hunter2",
+        "'AUTH ${NOBODY:-hunter2}'",
+        "'AUTH\n      hunter2 \\q'",
+    ] {
+        let text = format!(
+            "monitors:\n  - name: a\n    host: b\n    port: 1\n    send_secret: {value}\n    timeout: 5 parsecs\n"
+        );
+        let told = refuse(&text);
+        assert!(told.contains("error:") && !told.contains("hunter2"), "{value}: {told}");
+        assert!(told.contains("timeout: 5 parsecs"), "other lines are shown: {told}");
+    }
+}
+
 /// Each with what it is about. Every text is refused as a whole, with everything that is wrong in it.
 const BAD: &[(&str, &str)] = &[
     ("nothing", ""),

@@ -243,9 +243,12 @@ impl<'t, 'p> Builder<'t, 'p> {
                 (self.mapping(span, depth)?, anchor)
             }
             Event::Alias(id) => return self.alias(id, span, depth),
-            Event::UnresolvedAlias(name) => {
-                let message = format!("`*{name}` refers to an anchor that does not exist");
-                let remedy = format!("write `&{name}` at the value that is meant, above this line");
+            // Neither names what it complains of: a password may begin with `*` or `!`, and the line shows it where it
+            // may be shown.
+            Event::UnresolvedAlias(_) => {
+                let message = "this alias refers to an anchor that does not exist";
+                let remedy = "write `&` and the same name at the value that is meant, above this line; quote a text that \
+                              begins with `*`";
                 self.problems.error(&Path::Root, span, "unknown_anchor", message, remedy);
                 return Ok(Node { value: Value::Scalar(Cow::Borrowed("null"), Style::Plain), span });
             }
@@ -276,18 +279,9 @@ impl<'t, 'p> Builder<'t, 'p> {
     }
 
     fn no_tag(&mut self, tag: Option<&Tag>, span: Span) {
-        if let Some(tag) = tag.filter(|tag| tag.core_suffix().is_none()) {
-            let message = format!(
-                "the tag {} means nothing here",
-                quote(&format!("{}{}", tag.original_handle(), tag.suffix()))
-            );
-            self.problems.error(
-                &Path::Root,
-                span,
-                "tag",
-                message,
-                "remove it; quote a text that begins with `!`",
-            );
+        if tag.is_some_and(|tag| tag.core_suffix().is_none()) {
+            let remedy = "remove it; quote a text that begins with `!`";
+            self.problems.error(&Path::Root, span, "tag", "a tag means nothing here", remedy);
         }
     }
 

@@ -15,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac as _};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -41,6 +42,8 @@ pub struct SealError(String);
 pub struct Sealer {
     /// The first one seals, all open.
     keys: Vec<([u8; ID], XChaCha20Poly1305)>,
+    /// Of the first one, for what is recognised and never read again.
+    print: Zeroizing<[u8; KEY]>,
     /// Where they came from, for errors.
     source: String,
 }
@@ -97,7 +100,7 @@ impl Sealer {
     /// A key a word; lines that begin with `#` are for people.
     fn read(text: &str, source: String) -> Result<Self, SealError> {
         let words = text.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace);
-        let mut keys = Vec::new();
+        let (mut keys, mut print) = (Vec::new(), None);
         for word in words {
             let key = STANDARD.decode(word).map(Zeroizing::new).ok().filter(|key| key.len() == KEY);
             let key = key.ok_or_else(|| {
@@ -105,12 +108,12 @@ impl Sealer {
                     "{source} holds something that is no key (32 bytes in base64): restore it from a backup"
                 ))
             })?;
+            print.get_or_insert_with(|| print_of(&key));
             keys.push((id_of(&key), cipher(&key)));
         }
-        if keys.is_empty() {
-            return Err(SealError(format!("{source} holds no key: restore it from a backup")));
-        }
-        Ok(Self { keys, source })
+        let print =
+            print.ok_or_else(|| SealError(format!("{source} holds no key: restore it from a backup")))?;
+        Ok(Self { keys, print, source })
     }
 
     /// Seals what may only be opened under the same `place`: `table/id/column` or the like.
@@ -151,6 +154,18 @@ impl Sealer {
         cipher.decrypt(&XNonce::from(nonce), payload).map(Zeroizing::new).map_err(|_| damaged())
     }
 
+    /// The fingerprint of something that is only to be recognised when it comes again: HMAC-SHA-256 with a key derived
+    /// from the first one, so that who has the database alone cannot try out what it might have been.
+    #[must_use]
+    pub fn fingerprint(&self, place: &str, clear: &[u8]) -> [u8; 32] {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(self.print.as_slice()).expect("any length of key will do");
+        mac.update(&(place.len() as u64).to_be_bytes());
+        mac.update(place.as_bytes());
+        mac.update(clear);
+        mac.finalize().into_bytes().into()
+    }
+
     /// Whether a value was sealed with an older key than the one in force: it should be sealed anew.
     #[must_use]
     pub fn is_outdated(&self, sealed: &[u8]) -> bool {
@@ -167,6 +182,12 @@ impl fmt::Debug for Sealer {
 fn cipher(key: &[u8]) -> XChaCha20Poly1305 {
     let key: &[u8; KEY] = key.try_into().expect("whoever calls has looked at its length");
     XChaCha20Poly1305::new(<&Key>::from(key))
+}
+
+/// The key of fingerprints.
+fn print_of(key: &[u8]) -> Zeroizing<[u8; KEY]> {
+    let digest = Sha256::new().chain_update(b"quaywatch fingerprints").chain_update(key).finalize();
+    Zeroizing::new(digest.into())
 }
 
 /// Says which key it is, and nothing else about it.
@@ -230,6 +251,21 @@ mod tests {
         let lost = sealer(&[2]).open("p", &sealed).expect_err("lost").to_string();
         assert!(lost.contains("the test") && lost.contains(&hex(&id_of(&[1; KEY]))), "{lost}");
         assert!(lost.contains("restore"), "{lost}");
+    }
+
+    #[test]
+    fn a_fingerprint_is_the_same_again_and_of_no_use_without_the_key() {
+        let print = |keys: &[u8], place: &str, clear: &[u8]| sealer(keys).fingerprint(place, clear);
+        assert_eq!(print(&[1], "p", b"x"), print(&[1, 2], "p", b"x"), "the first key makes it");
+        for other in [
+            print(&[2, 1], "p", b"x"),
+            print(&[1], "q", b"x"),
+            print(&[1], "p", b"y"),
+            print(&[1], "px", b""),
+        ] {
+            assert_ne!(print(&[1], "p", b"x"), other);
+        }
+        assert_ne!(print(&[1], "p", b"x"), <[u8; 32]>::from(Sha256::digest(b"x")));
     }
 
     #[test]

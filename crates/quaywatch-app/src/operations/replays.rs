@@ -49,7 +49,7 @@ impl Operations {
     /// # Errors
     /// Where the store cannot.
     pub async fn begin_keyed(&self, caller: &Caller, request: KeyedRequest) -> Result<Known, OperationError> {
-        Ok(match self.account(caller).begin_call(call(request), self.clock.now()).await? {
+        Ok(match self.account(caller).begin_call(self.call(caller, request), self.clock.now()).await? {
             Idempotency::New => Known::New,
             Idempotency::UnderWay => Known::Open,
             Idempotency::OtherRequest => Known::Other,
@@ -72,7 +72,7 @@ impl Operations {
         answer: Option<KeptAnswer>,
     ) -> Result<(), OperationError> {
         let store = self.account(caller);
-        let Some(answer) = answer else { return Ok(store.forget_call(call(request)).await?) };
+        let Some(answer) = answer else { return Ok(store.forget_call(self.call(caller, request)).await?) };
         let status = answer.status;
         let answer = match answer.body {
             Some(body) => {
@@ -81,10 +81,16 @@ impl Operations {
             }
             None => StoredAnswer { status, headers: NOT_KEPT.to_owned(), body: Vec::new() },
         };
-        Ok(store.answer_call(call(request), answer).await?)
+        Ok(store.answer_call(self.call(caller, request), answer).await?)
     }
-}
 
-fn call(request: KeyedRequest) -> IdempotentCall {
-    IdempotentCall { key: request.key, route: request.route, request_hash: request.hash }
+    /// As the store knows it. A body may hold a password that can be guessed: so its hash is kept under the server's key,
+    /// and belongs to who sent it, or whoever else knows the `Idempotency-Key` could try out guesses.
+    fn call(&self, caller: &Caller, request: KeyedRequest) -> IdempotentCall {
+        let KeyedRequest { key, route, hash } = request;
+        let place = format!("call/{}/{}", caller.account, caller.author().actor);
+        let vault = self.delivery.get().and_then(|delivery| delivery.vault.as_deref());
+        let request_hash = vault.map_or(hash, |vault| vault.fingerprint(&place, &hash));
+        IdempotentCall { key, route, request_hash }
+    }
 }

@@ -21,6 +21,10 @@ const MARK: &str = "$sealed";
 pub(crate) trait Vault: Send + Sync {
     /// Sealed bytes that open only under the same `place`.
     fn seal(&self, place: &str, clear: &[u8]) -> Result<Vec<u8>, String>;
+    /// What something is recognised by, and nobody learns anything of it from.
+    fn fingerprint(&self, place: &str, clear: &[u8]) -> [u8; 32];
+    /// Whether it was sealed with an older key than the one in force.
+    fn is_outdated(&self, sealed: &[u8]) -> bool;
     /// What was sealed. The error is for people, and names the remedy.
     fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, String>;
 }
@@ -28,6 +32,14 @@ pub(crate) trait Vault: Send + Sync {
 impl Vault for Sealer {
     fn seal(&self, place: &str, clear: &[u8]) -> Result<Vec<u8>, String> {
         Self::seal(self, place, clear).map_err(|error| error.to_string())
+    }
+
+    fn fingerprint(&self, place: &str, clear: &[u8]) -> [u8; 32] {
+        Self::fingerprint(self, place, clear)
+    }
+
+    fn is_outdated(&self, sealed: &[u8]) -> bool {
+        Self::is_outdated(self, sealed)
     }
 
     fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, String> {
@@ -192,6 +204,16 @@ pub(crate) mod tests {
             all.extend(clear);
             all.reverse();
             Ok(all)
+        }
+
+        fn fingerprint(&self, _: &str, clear: &[u8]) -> [u8; 32] {
+            let mut print = [0; 32];
+            print.iter_mut().zip(clear).for_each(|(print, byte)| *print = *byte);
+            print
+        }
+
+        fn is_outdated(&self, _: &[u8]) -> bool {
+            false
         }
 
         fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, String> {

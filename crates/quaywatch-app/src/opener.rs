@@ -28,8 +28,11 @@ pub(crate) struct Secrets {
 
 #[derive(Default)]
 struct Seen {
-    /// References, as they resolved when they were first needed: a check must not wait for a disk each time.
-    resolved: BTreeMap<Box<str>, Opened>,
+    /// Counts configurations: what began to resolve under an older one is not kept.
+    generation: u64,
+    /// References, as they resolved when they were first needed: a check must not wait for a disk each time. One that
+    /// did not resolve is tried again by the next check.
+    resolved: BTreeMap<Box<str>, Secret<Box<[u8]>>>,
     /// What was told.
     told: BTreeSet<Hidden>,
 }
@@ -42,17 +45,25 @@ impl Secrets {
 
     /// References are resolved anew: a secret may have changed where its reference did not.
     pub(crate) fn forget(&self) {
-        *self.seen() = Seen::default();
+        let mut seen = self.seen();
+        *seen = Seen { generation: seen.generation + 1, ..Seen::default() };
     }
 
     fn resolve(&self, text: &str) -> Opened {
-        if let Some(known) = self.seen().resolved.get(text) {
-            return known.clone();
-        }
+        let generation = {
+            let seen = self.seen();
+            if let Some(known) = seen.resolved.get(text) {
+                return Ok(known.clone());
+            }
+            seen.generation
+        };
         let sources = Sources { env: &self.env, dir: self.directory.clone() };
-        let opened = sources.message(hidden::NAME, text).map_err(|refusal| refusal.message);
-        self.seen().resolved.insert(text.into(), opened.clone());
-        opened
+        let opened = sources.message(hidden::NAME, text).map_err(|refusal| refusal.message)?;
+        let mut seen = self.seen();
+        if seen.generation == generation {
+            seen.resolved.insert(text.into(), opened.clone());
+        }
+        Ok(opened)
     }
 
     fn tell(&self, account: AccountId, hidden: &Hidden, why: &str) {
@@ -113,6 +124,11 @@ mod tests {
         assert_eq!(open().as_deref(), Ok(&b"one"[..]), "no check waits for the disk");
         secrets.forget();
         assert_eq!(open().as_deref(), Ok(&b"two"[..]));
+        std::fs::remove_file(&file).expect("removed");
+        secrets.forget();
+        open().expect_err("gone");
+        std::fs::write(&file, "three").expect("written");
+        assert_eq!(open().as_deref(), Ok(&b"three"[..]), "what failed once is tried again");
     }
 
     #[test]

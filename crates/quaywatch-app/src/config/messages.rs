@@ -18,6 +18,12 @@ impl Keeper for References<'_> {
                 format!("`{}` holds the secret itself; the file must only say where it is", written.key);
             return Err(Refusal::new("clear_secret", message, form(written.key)));
         }
+        // What a default says is the secret itself.
+        if text.split("${").skip(1).any(|rest| rest.split('}').next().is_some_and(|one| one.contains(":-"))) {
+            let message =
+                format!("`{}` has a default; the file must only say where the secret is", written.key);
+            return Err(Refusal::new("clear_secret", message, form(written.key)));
+        }
         self.0.message(written.key, text).map(|_| Hidden::Reference(text.into()))
     }
 
@@ -47,7 +53,7 @@ impl Sources<'_> {
         let resolved = resolved.map_err(|Unresolved { message, remedy }| {
             Refusal::new("unresolved", format!("`{name}`: {message}"), remedy)
         })?;
-        Message::read(name, &resolved).map(Secret::new)
+        Message::read_secret(name, &resolved).map(Secret::new)
     }
 }
 
@@ -74,7 +80,9 @@ mod tests {
             (r"'AUTH hunter2\r\n'", "holds the secret itself"),
             ("null", "left out"),
             (r"'AUTH ${NOBODY}\r\n'", "`NOBODY` is not set"),
-            (r"'AUTH ${PW}\q'", "is not an escape"),
+            (r"'AUTH ${PW}\q'", "an escape that is none"),
+            (r"'AUTH \${PW}'", "an escape that is none"),
+            ("'AUTH ${NOBODY:-hunter2}'", "has a default"),
             ("file:/nonexistent/hush", "does not exist"),
             ("[a]", "must be a text"),
         ] {

@@ -1,16 +1,13 @@
 //! Secrets that checks send: sealed when they come in, opened when they are sent, and shown by name only.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use quaywatch_core::doc::Node;
 use quaywatch_core::spec::values::At;
 use quaywatch_core::spec::{Hidden, Keeper, Kind, Message, Refusal, sealed_text};
 use quaywatch_core::{AccountId, MonitorSpec, Secret};
-use sha2::{Digest, Sha256};
 
 use super::OperationError;
 use super::refuse::invalid;
@@ -20,40 +17,47 @@ use crate::config::is_reference;
 /// The setting's name.
 pub(crate) const NAME: &str = "send_secret";
 
-/// Takes the secrets of one account's checks in: sealed with the server's key, or as they are sealed already. A
-/// reference is refused, since resolving it would read the server's environment for whoever writes a monitor.
+/// Takes the secrets of one account's checks in, each sealed anew. A reference is refused, since resolving it would read
+/// the server's environment for whoever writes a monitor.
 #[derive(Clone)]
 pub(super) struct Sealing {
     vault: Option<Arc<dyn Vault>>,
     account: AccountId,
-    /// What is sealed already, by the digest of what is in it. The same secret stays the same text, so that a document
-    /// which is applied twice changes nothing the second time.
-    kept: Arc<BTreeMap<[u8; 32], Box<str>>>,
+    /// The seal that comes back where a change says nothing of the secret.
+    kept: Option<Box<str>>,
     /// Whether a document is read, which may leave secrets out.
     of_document: bool,
 }
 
 impl Sealing {
     pub(super) fn new(vault: Option<Arc<dyn Vault>>, account: AccountId) -> Self {
-        Self { vault, account, kept: Arc::default(), of_document: false }
+        Self { vault, account, kept: None, of_document: false }
     }
 
-    /// Knows the secrets of these specs again. What does not open is not known.
-    pub(super) fn knowing<'s>(mut self, specs: impl Iterator<Item = &'s MonitorSpec>) -> Self {
-        let mut kept = BTreeMap::new();
-        for sealed in specs.filter_map(hidden_of).filter_map(sealed_of) {
-            if let Ok(message) = open(self.vault.as_deref(), self.account, sealed) {
-                kept.insert(digest(message.reveal()), sealed.into());
-            }
-        }
-        self.kept = Arc::new(kept);
-        self
+    /// Lets the seal of this spec come back as it is, whether it opens or not: for changes that say nothing of it.
+    pub(super) fn keeping(self, stored: &MonitorSpec) -> Self {
+        Self { kept: hidden_of(stored).and_then(sealed_of).map(Into::into), ..self }
     }
 
     /// Reads a document: what it leaves out is looked for afterwards, and references may stand in it for what a file
     /// owns, as exports have them.
     pub(super) fn of_document(self) -> Self {
         Self { of_document: true, ..self }
+    }
+
+    /// Whether this seal holds what that one does, so that it need not be exchanged. One of an older key is better
+    /// exchanged: else that key could never be put away.
+    pub(super) fn stands_for(&self, stored: &Hidden, given: &Hidden) -> bool {
+        let (Some(stored), Some(given)) = (sealed_of(stored), sealed_of(given)) else { return false };
+        let vault = self.vault.as_deref();
+        let is_outdated = |sealed: &str| {
+            let bytes = STANDARD_NO_PAD.decode(sealed).unwrap_or_default();
+            vault.is_none_or(|vault| vault.is_outdated(&bytes))
+        };
+        match (open(vault, self.account, stored), open(vault, self.account, given)) {
+            (Ok(one), Ok(other)) => one == other && !is_outdated(stored),
+            (Err(_), _) | (_, Err(_)) => false,
+        }
     }
 }
 
@@ -71,9 +75,7 @@ impl fmt::Debug for Sealing {
 
 impl Keeper for Sealing {
     fn keep(&self, written: &At<'_, '_>) -> Result<Hidden, Refusal> {
-        // What is stored comes back when a change is laid over it. Nobody else can name it: it is never shown.
-        if let Some(sealed) = sealed_text(written.node).filter(|_| !self.of_document)
-            && self.kept.values().any(|kept| **kept == *sealed)
+        if let Some(sealed) = sealed_text(written.node).filter(|sealed| self.kept.as_deref() == Some(*sealed))
         {
             return Ok(Hidden::Sealed(sealed.into()));
         }
@@ -87,10 +89,7 @@ impl Keeper for Sealing {
                 "send the value itself: it is sealed and never shown again; `\\x24{` stands for `${` itself";
             return Err(Refusal::new("reference", message, remedy));
         }
-        let message = Message::read(written.key, text)?;
-        if let Some(sealed) = self.kept.get(&digest(&message)) {
-            return Ok(Hidden::Sealed(sealed.clone()));
-        }
+        let message = Message::read_secret(written.key, text)?;
         let no_key = |why: String| {
             let remedy = "try again once the server has its key, or use `send` for what is no secret";
             Refusal::new("no_key", format!("`{}` cannot be sealed: {why}", written.key), remedy)
@@ -132,25 +131,28 @@ fn sealed_of(hidden: &Hidden) -> Option<&str> {
     }
 }
 
-/// Secrets are written, never read: one that was kept while the monitor is led to another target would be told there
-/// to whoever changed it. So where the target changes, the secret has to be given again. `given` is what was sent.
-pub(super) fn expect_given_again(
-    old: &MonitorSpec,
-    new: &MonitorSpec,
-    given: Option<&Node<'_>>,
-) -> Result<(), OperationError> {
-    let is_given = given.and_then(|given| given.get(NAME)).is_some_and(|node| !node.is_null());
-    if is_given || hidden_of(new).is_none() || old.host_and_port() == new.host_and_port() {
+/// Secrets are written, never read. One that was kept while the monitor is led to another target would be told there to
+/// whoever changed it; kept under another `expect`, a target that repeats what it is told would answer questions about
+/// it, one at a time. So a secret that is kept belongs to both: whoever changes them has to give it again.
+pub(super) fn expect_given_again(old: &MonitorSpec, new: &MonitorSpec) -> Result<(), OperationError> {
+    if hidden_of(new).is_none() || is_asked_alike(old, new) {
         return Ok(());
     }
     let (message, remedy) = words_of_again(&old.target());
     Err(invalid(NAME, "secret_again", message, remedy))
 }
 
+/// Whether a secret that was given for one may be kept for the other.
+pub(super) fn is_asked_alike(old: &MonitorSpec, new: &MonitorSpec) -> bool {
+    let (Kind::Tcp(before), Kind::Tcp(after)) = (&old.kind, &new.kind);
+    old.host_and_port() == new.host_and_port() && (after.expect.is_none() || before.expect == after.expect)
+}
+
 /// The secret was given for that target: what is wrong, and what to do.
 pub(super) fn words_of_again(target: &str) -> (String, String) {
-    let message = format!("`{NAME}` was given for {target}, which is not the target now");
-    let remedy = format!("give `{NAME}` again together with the new target, or take it out");
+    let message =
+        format!("`{NAME}` was given for {target} and the `expect` there, and one of them is another now");
+    let remedy = format!("give `{NAME}` again together with what changes, or take it out");
     (message, remedy)
 }
 
@@ -160,20 +162,15 @@ pub(super) fn is_in(spec: &str) -> bool {
 }
 
 /// A copy has no part in what the server's file refers to.
-pub(super) fn expect_no_reference(old: &MonitorSpec, given: Option<&Node<'_>>) -> Result<(), OperationError> {
-    let is_said = given.is_some_and(|given| given.get(NAME).is_some() || given.get("send").is_some());
+pub(super) fn expect_no_reference(old: &MonitorSpec) -> Result<(), OperationError> {
     match hidden_of(old) {
-        Some(Hidden::Reference(_)) if !is_said => {
+        Some(Hidden::Reference(_)) => {
             let message = format!("`{NAME}` of this monitor is a reference in the server's own file");
             let remedy = format!("send `{NAME}` itself for the copy, or `null` where the copy needs none");
             Err(invalid(NAME, "secret_again", message, remedy))
         }
         Some(_) | None => Ok(()),
     }
-}
-
-fn digest(message: &[u8]) -> [u8; 32] {
-    Sha256::digest(message).into()
 }
 
 fn place(account: AccountId) -> String {
@@ -184,7 +181,7 @@ fn place(account: AccountId) -> String {
 pub(crate) mod tests {
     use std::borrow::Cow;
 
-    use quaywatch_core::doc::{Path, Span, Style, Value};
+    use quaywatch_core::doc::{Node, Path, Span, Style, Value};
 
     use super::*;
     use crate::operations::sealed::tests::Mirror;
@@ -216,24 +213,31 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_known_keeps_its_text_and_a_seal_that_is_not_is_no_seal() {
+    fn a_seal_comes_back_where_it_was_kept_and_is_no_seal_anywhere_else() {
         let mut spec = MonitorSpec::tcp("x", quaywatch_core::spec::Host::Name("x".into()), 1);
         let Kind::Tcp(tcp) = &mut spec.kind;
         tcp.send = Some(Message::Hidden(sealed(AccountId(7), b"hunter2")));
-        let vault = || -> Option<Arc<dyn Vault>> { Some(Arc::new(Mirror)) };
-        let knows = Sealing::new(vault(), AccountId(7)).knowing(std::iter::once(&spec));
-        assert_eq!(knows.kept.len(), 1);
-        let Hidden::Sealed(text) = sealed(AccountId(7), b"hunter2") else { panic!("sealed") };
-        let at = |node: &Node<'_>, sealing: &Sealing| {
-            sealing.keep(&At { node, path: Path::Root.key(NAME), key: NAME })
+        let sealing = |account| Sealing::new(Some(Arc::new(Mirror)), AccountId(account));
+        let at = |json: &str, sealing: &Sealing| {
+            let node = Node::from_json(json).expect("JSON");
+            sealing.keep(&At { node: &node, path: Path::Root.key(NAME), key: NAME })
         };
+        let Hidden::Sealed(text) = sealed(AccountId(7), b"hunter2") else { panic!("sealed") };
         let json = format!(r#"{{"$sealed":"{text}"}}"#);
-        let own = Node::from_json(&json).expect("JSON");
-        assert_eq!(at(&own, &knows), Ok(Hidden::Sealed(text.clone())));
-        assert!(at(&own, &Sealing::new(vault(), AccountId(8))).is_err(), "it says nothing elsewhere");
-        assert!(at(&own, &knows.clone().of_document()).is_err(), "documents have no seals");
-        // Another account's key opens nothing here.
-        let foreign = Sealing::new(vault(), AccountId(8)).knowing(std::iter::once(&spec));
-        assert!(foreign.kept.is_empty());
+        assert_eq!(at(&json, &sealing(7).keeping(&spec)), Ok(Hidden::Sealed(text)));
+        for sealing in [sealing(7), sealing(7).of_document(), sealing(8)] {
+            assert_eq!(at(&json, &sealing).expect_err("nobody's").code, "wrong_type");
+        }
+    }
+
+    #[test]
+    fn a_seal_stands_for_another_of_the_same_unless_its_key_is_an_older_one() {
+        let sealing = Sealing::new(Some(Arc::new(Mirror)), AccountId(7));
+        let (one, other) = (sealed(AccountId(7), b"hunter2"), sealed(AccountId(7), b"hunter3"));
+        assert!(sealing.stands_for(&one, &one) && !sealing.stands_for(&one, &other));
+        let foreign = sealed(AccountId(8), b"hunter2");
+        assert!(!sealing.stands_for(&foreign, &foreign), "it does not open here");
+        assert!(!sealing.stands_for(&Hidden::LeftOut, &one));
+        assert!(!Sealing::new(None, AccountId(7)).stands_for(&one, &one), "no key");
     }
 }

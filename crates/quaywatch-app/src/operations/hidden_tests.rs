@@ -12,11 +12,12 @@ use quaywatch_store::{Sealer, Store as _};
 
 use super::apply::{ApplyPlan, Document};
 use super::audit::AuditQuery;
+use super::bulk::{BulkAct, BulkReport, BulkUpdate};
 use super::delivery::Delivery;
 use super::hidden::{self, hidden_of};
 use super::kit::{Kit, owner};
 use super::sealed::Vault;
-use super::{OperationError, monitors};
+use super::{OperationError, Operations, monitors};
 
 /// Operations with a key.
 struct Harbour {
@@ -26,7 +27,13 @@ struct Harbour {
 
 impl Harbour {
     async fn new() -> Self {
-        let kit = Kit::new().await;
+        Self::over(Kit::new().await)
+    }
+
+    /// Started anew over what is there.
+    fn over(mut kit: Kit) -> Self {
+        let Operations { store, clock, settings, .. } = kit.operations.clone();
+        kit.operations = Operations::new(store, clock, settings);
         let vault: Arc<dyn Vault> = Arc::new(Sealer::open_or_create(kit.directory.path()).expect("a key"));
         let server = ServerWords { name: "watch-1".into(), version: "0".into() };
         let factory = Arc::new(|_: &_| Err("nothing is delivered here".to_owned()));
@@ -40,6 +47,12 @@ impl Harbour {
 
     async fn patch(&self, id: MonitorId, body: &str) -> Result<monitors::Written, OperationError> {
         self.kit.operations.update_monitor(&owner(), id, &node(body), None).await
+    }
+
+    async fn bulk(&self, id: MonitorId, set: &str) -> BulkReport {
+        let patch = &node(set);
+        let act = BulkAct::Update(vec![BulkUpdate { id, patch, revision: None }]);
+        self.kit.operations.bulk_monitors(&owner(), act, false).await.expect("a report")
     }
 
     async fn copy(&self, id: MonitorId, body: &str) -> Result<monitors::Written, OperationError> {
@@ -90,20 +103,21 @@ fn told(result: Result<impl std::fmt::Debug, OperationError>) -> String {
 const CACHE: &str = r#"{"name":"cache","host":"192.0.2.7","port":6379,"send_secret":"AUTH hunter2\\r\\nPING\\r\\n","expect":"PONG"}"#;
 
 #[tokio::test]
-async fn a_secret_is_sealed_and_stays_over_changes_of_anything_but_the_target() {
+async fn a_secret_is_sealed_and_stays_over_changes_of_anything_but_what_it_is_told_and_asked() {
     let harbour = Harbour::new().await;
     let id = harbour.create(CACHE).await.expect("made").monitor.id;
     assert!(!harbour.stored(id).await.contains("hunter2"));
     assert_eq!(harbour.sends(id).await.as_deref(), Some("AUTH hunter2\r\nPING\r\n"));
-    let before = harbour.stored(id).await;
-    harbour.patch(id, r#"{"check_interval":"30s","expect":"^\\+PONG"}"#).await.expect("changed");
+    harbour.patch(id, r#"{"check_interval":"30s","expect":"PONG","timeout":5}"#).await.expect("changed");
     assert_eq!(harbour.sends(id).await.as_deref(), Some("AUTH hunter2\r\nPING\r\n"));
-    // The same secret given again is no other one: nothing is watched anew.
-    let again = r#"{"send_secret":"AUTH hunter2\\r\\nPING\\r\\n","check_interval":null,"expect":"PONG"}"#;
-    harbour.patch(id, again).await.expect("changed");
-    assert_eq!(harbour.stored(id).await, before);
-
-    for elsewhere in [r#"{"host":"192.0.2.8"}"#, r#"{"port":6380}"#, r#"{"url":"attacker.example.com"}"#] {
+    let before = harbour.stored(id).await;
+    for elsewhere in [
+        r#"{"host":"192.0.2.8"}"#,
+        r#"{"port":6380}"#,
+        r#"{"url":"attacker.example.com"}"#,
+        r#"{"expect":"^AUTH h"}"#,
+        r#"{"expect":"^AUTH h","name":"other"}"#,
+    ] {
         let said = told(harbour.patch(id, elsewhere).await);
         assert!(said.contains("secret_again") && said.contains("192.0.2.7:6379"), "{said}");
         let said = told(harbour.copy(id, elsewhere).await);
@@ -119,8 +133,65 @@ async fn a_secret_is_sealed_and_stays_over_changes_of_anything_but_the_target() 
     assert_eq!(harbour.sends(copy).await.as_deref(), Some("other"));
     harbour.patch(copy, r#"{"send_secret":null,"port":1}"#).await.expect("taken away");
     assert_eq!(harbour.sends(copy).await, None);
+    // Without a pattern there is nothing to ask.
+    let bare =
+        harbour.copy(id, r#"{"name":"bare","expect":null}"#).await.expect("nothing is asked").monitor.id;
+    assert!(harbour.sends(bare).await.is_some());
+    assert!(told(harbour.patch(bare, r#"{"expect":"PONG"}"#).await).contains("secret_again"));
+    // Whoever guesses a secret does not learn whether they were right: it is a change, as any other would be.
+    let revision = harbour.patch(id, "{}").await.expect("no change").monitor.revision;
+    for guess in [r#"{"send_secret":"AUTH hunter2\\r\\nPING\\r\\n"}"#, r#"{"send_secret":"AUTH hunter3"}"#] {
+        harbour.patch(id, guess).await.expect("changed");
+    }
+    assert_eq!(harbour.patch(id, "{}").await.expect("no change").monitor.revision, revision + 2);
     let said = told(harbour.patch(id, r#"{"send":"PING"}"#).await);
     assert!(said.contains("both given"), "{said}");
+}
+
+#[tokio::test]
+async fn nothing_that_stands_in_the_place_of_a_secret_brings_the_kept_one_back() {
+    let harbour = Harbour::new().await;
+    let id = harbour.create(CACHE).await.expect("made").monitor.id;
+    let before = harbour.stored(id).await;
+    let stored: serde_json::Value = serde_json::from_str(&before).expect("JSON");
+    let seal = stored["send_secret"].to_string();
+    let moves = [r#""host":"192.0.2.66""#, r#""port":1"#, r#""expect":"^AUTH h""#];
+    for there in [
+        "{}",
+        r#"{"x":null}"#,
+        r#"{"$sealed":null}"#,
+        "[]",
+        "[{}]",
+        "\"\"",
+        seal.as_str(),
+        "true,\"send_secret\":{}",
+    ] {
+        for moved in moves {
+            let body = format!(r#"{{{moved},"send_secret":{there}}}"#);
+            let ways = [harbour.patch(id, &body).await, harbour.copy(id, &body).await];
+            for way in ways {
+                assert!(matches!(way, Err(OperationError::Invalid(_))), "{body}: {way:?}");
+            }
+            let report = harbour.bulk(id, &body).await;
+            assert!(report.items.iter().all(|item| item.outcome.is_err()), "{body}: {report:?}");
+        }
+    }
+    assert_eq!(harbour.stored(id).await, before);
+    assert_eq!(harbour.sends(id).await.as_deref(), Some("AUTH hunter2\r\nPING\r\n"));
+}
+
+#[tokio::test]
+async fn a_monitor_is_changed_though_its_secret_does_not_open() {
+    let harbour = Harbour::new().await;
+    let id = harbour.create(CACHE).await.expect("made").monitor.id;
+    let before = harbour.stored(id).await;
+    let sealed = before.split("sealed").nth(1).expect("a seal").get(..40).expect("a text").to_owned();
+    std::fs::remove_file(harbour.kit.directory.path().join("key")).expect("there");
+    let other = Harbour::over(harbour.kit);
+    other.patch(id, r#"{"enabled":false,"description":"waits for its key"}"#).await.expect("changed");
+    assert!(other.stored(id).await.contains(&sealed), "the seal stays");
+    other.patch(id, r#"{"send_secret":"AUTH hunter4"}"#).await.expect("given again");
+    assert_eq!(other.sends(id).await.as_deref(), Some("AUTH hunter4"));
 }
 
 #[tokio::test]
@@ -227,5 +298,30 @@ async fn the_audit_log_tells_that_a_secret_changed_and_nothing_of_it() {
     assert!(
         before.starts_with("[secret ") && after.starts_with("[secret ") && before != after,
         "{before} {after}"
+    );
+}
+
+#[tokio::test]
+async fn a_document_that_is_applied_again_exchanges_the_seals_of_an_older_key() {
+    let harbour = Harbour::new().await;
+    let text = "monitors:\n  - {name: cache, host: 192.0.2.7, port: 6379, send_secret: AUTH hunter2}\n";
+    let document = || Document::Apply("infra".into());
+    harbour.apply(document(), text).await.expect("applied");
+    let file = harbour.kit.directory.path().join("key");
+    let older = std::fs::read_to_string(&file).expect("a key");
+    std::fs::remove_file(&file).expect("removed");
+    drop(Sealer::open_or_create(harbour.kit.directory.path()).expect("a new key"));
+    let newer = std::fs::read_to_string(&file).expect("a key");
+    std::fs::write(&file, format!("{newer}{older}")).expect("written");
+
+    let both = Harbour::over(harbour.kit);
+    assert_eq!(both.apply(document(), text).await.expect("applied").changed.len(), 1, "sealed anew");
+    assert_eq!(both.apply(document(), text).await.expect("applied").unchanged, 1);
+    std::fs::write(&file, newer).expect("written");
+    let alone = Harbour::over(both.kit);
+    assert_eq!(
+        alone.apply(document(), text).await.expect("applied").unchanged,
+        1,
+        "the older key is not needed"
     );
 }

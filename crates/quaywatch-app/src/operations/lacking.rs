@@ -1,5 +1,5 @@
-//! Secrets that a document leaves out of its monitors, as exports do: the monitor that is stored has them still, or
-//! whoever brings the document is told what it lacks.
+//! Secrets of a document's monitors beside those of the monitors that are stored: what it leaves out, as exports do, is
+//! there still, or whoever brings it is told what it lacks; and what it gives again is no change.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,8 @@ pub(super) fn complete(stored: &Stored, monitors: &mut [MonitorConfig], problems
         let spec = monitor.spec();
         let known = known.get_or_insert_with(|| Known::of(stored));
         let found = match hidden_of(&spec) {
-            None | Some(Hidden::Sealed(_)) => continue,
+            None => continue,
+            Some(given @ Hidden::Sealed(_)) => Ok(known.the_same(monitor, given)),
             Some(Hidden::Reference(_)) => known.expect_of_file(monitor).map(|()| None),
             Some(Hidden::LeftOut) => known.secret(monitor, &spec).map(Some),
         };
@@ -86,11 +87,19 @@ impl<'s> Known<'s> {
         })
     }
 
+    /// The seal that holds what was given, where the very monitor has it already: a document that is applied twice changes
+    /// nothing the second time.
+    fn the_same(&self, monitor: &MonitorConfig, given: &Hidden) -> Option<Hidden> {
+        let stored = self.twins(monitor).iter().filter_map(|twin| twin.to_spec().ok());
+        let mut seals = stored.filter_map(|spec| hidden_of(&spec).cloned());
+        seals.find(|stored| self.stored.sealing.stands_for(stored, given))
+    }
+
     fn secret(&self, monitor: &MonitorConfig, spec: &MonitorSpec) -> Result<Hidden, Lack> {
         for twin in self.twins(monitor) {
             let Ok(stored) = twin.to_spec() else { continue };
             match hidden_of(&stored) {
-                Some(sealed @ Hidden::Sealed(_)) if stored.host_and_port() == spec.host_and_port() => {
+                Some(sealed @ Hidden::Sealed(_)) if hidden::is_asked_alike(&stored, spec) => {
                     return Ok(sealed.clone());
                 }
                 Some(Hidden::Sealed(_)) => {

@@ -125,9 +125,30 @@ pub(super) fn patched(
     let mut known = known.clone();
     known.channels.extend(old.channels.iter().cloned());
     known.locations.extend(old.locations.iter().cloned());
-    known.sealing = known.sealing.knowing(std::iter::once(&old));
-    let read = one(&overlay(stored, patch), &known)?;
-    hidden::expect_given_again(&old, &read.spec, Some(patch))?;
+    changed(stored, &old, Some(patch), known)
+}
+
+/// Reads a stored spec with a change laid over it. Where the change says nothing of the secret that is sent, it stays;
+/// where it says anything at all, what was stored has no part in it: nothing may be mixed with a seal.
+fn changed(
+    mut stored: Node<'_>,
+    old: &MonitorSpec,
+    change: Option<&Node<'_>>,
+    mut known: Known,
+) -> Result<ReadSpec, OperationError> {
+    let is_kept = change.is_none_or(|change| change.get(hidden::NAME).is_none());
+    if is_kept {
+        known.sealing = known.sealing.keeping(old);
+    } else {
+        remove(&mut stored, hidden::NAME);
+    }
+    let read = match change {
+        Some(change) => one(&overlay(stored, change), &known)?,
+        None => one(&stored, &known)?,
+    };
+    if is_kept {
+        hidden::expect_given_again(old, &read.spec)?;
+    }
     Ok(read)
 }
 
@@ -138,9 +159,9 @@ pub(super) fn copied(
     known: &Known,
 ) -> Result<ReadSpec, OperationError> {
     let old = record.to_spec()?;
-    hidden::expect_no_reference(&old, over)?;
-    let mut known = known.clone();
-    known.sealing = known.sealing.knowing(std::iter::once(&old));
+    if over.is_none_or(|over| over.get(hidden::NAME).is_none()) {
+        hidden::expect_no_reference(&old)?;
+    }
     let mut node = stored(record)?;
     if let Value::Mapping(pairs) = &mut node.value {
         pairs.retain(|(key, _)| key.text != "id");
@@ -150,13 +171,7 @@ pub(super) fn copied(
         span: Span::default(),
     };
     set(&mut node, "name", Some(name));
-    let node = match over {
-        Some(over) => overlay(node, over),
-        None => node,
-    };
-    let read = one(&node, &known)?;
-    hidden::expect_given_again(&old, &read.spec, over)?;
-    Ok(read)
+    changed(node, &old, over, known.clone())
 }
 
 /// `db` → `db (copy)`, within the length that names may have.

@@ -11,8 +11,7 @@ use quaywatch_store::records::{ChannelRecord, MonitorRecord, Owner};
 use serde_json::{Map, Value};
 
 use super::called::Called;
-use super::hidden::{self, Sealing};
-use super::reading::ToSpec;
+use super::hidden::Sealing;
 use super::{OperationError, Operations, export, lacking, reading, sealed};
 use crate::config::{Around, MonitorConfig, read_document, read_lacking};
 
@@ -25,7 +24,7 @@ pub(super) struct Stored {
     /// Settings of channels, secrets in the clear; those of others only as far as they can be opened.
     pub(super) clear: BTreeMap<ChannelId, Map<String, Value>>,
     /// Takes in what monitors send in secret.
-    sealing: Sealing,
+    pub(super) sealing: Sealing,
     pub(super) called: Called,
 }
 
@@ -116,9 +115,7 @@ impl Operations {
             clear.insert(channel.id, settings);
         }
         let called = Called::of(monitors.iter(), channels.iter(), &channels);
-        let hiding: Vec<_> = monitors.iter().filter(|one| hidden::is_in(&one.spec)).collect();
-        let hiding = hiding.into_iter().map(ToSpec::to_spec).collect::<Result<Vec<_>, _>>()?;
-        let sealing = self.sealing(account).knowing(hiding.iter()).of_document();
+        let sealing = self.sealing(account).of_document();
         Ok(Arc::new(Stored { owner: owner.clone(), monitors, channels, clear, sealing, called }))
     }
 

@@ -11,6 +11,9 @@ use super::escape;
 use super::values::At;
 use crate::doc::{Node, Problems, Value};
 
+/// What there is to write.
+const ESCAPES: &str = "escapes are \\r \\n \\t \\0 \\\\ \\\" and \\xNN; a backslash itself is \\\\";
+
 /// Bytes to send once connected.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Message {
@@ -33,17 +36,25 @@ impl Message {
         }
     }
 
+    /// As [`Message::read`], for a secret: of the text itself nothing is told.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read_secret(name: &str, text: &str) -> Result<Box<[u8]>, Refusal> {
+        if let Err(e) = escape::read(text) {
+            let message = format!("`{name}` has an escape that is none, at byte {}", e.at + 1);
+            return Err(Refusal::new("bad_escape", message, ESCAPES));
+        }
+        Self::read(name, text)
+    }
+
     /// The message that a text with escapes stands for.
     ///
     /// # Errors
     /// An escape that is none, no bytes at all, or more than [`Message::LONGEST`]. `name` is the setting's.
     pub fn read(name: &str, text: &str) -> Result<Box<[u8]>, Refusal> {
         match escape::read(text) {
-            Err(e) => Err(Refusal::new(
-                "bad_escape",
-                format!("`{name}`: {}", e.message),
-                "escapes are \\r \\n \\t \\0 \\\\ \\\" and \\xNN; a backslash itself is \\\\",
-            )),
+            Err(e) => Err(Refusal::new("bad_escape", format!("`{name}`: {}", e.message), ESCAPES)),
             Ok(bytes) if bytes.is_empty() => Err(Refusal::new(
                 "empty",
                 format!("`{name}` is empty"),
@@ -105,7 +116,7 @@ pub struct FormOnly;
 
 impl Keeper for FormOnly {
     fn keep(&self, written: &At<'_, '_>) -> Result<Hidden, Refusal> {
-        Message::read(written.key, written.expect_text()?).map(|_| Hidden::LeftOut)
+        Message::read_secret(written.key, written.expect_text()?).map(|_| Hidden::LeftOut)
     }
 }
 

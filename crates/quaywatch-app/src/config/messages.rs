@@ -14,14 +14,12 @@ impl Keeper for References<'_> {
     fn keep(&self, written: &At<'_, '_>) -> Result<Hidden, Refusal> {
         let text = written.expect_text()?;
         if !is_reference(text) {
-            let message =
-                format!("`{}` holds the secret itself; the file must only say where it is", written.key);
+            let message = format!("`{}` holds the secret itself, and must only say where it is", written.key);
             return Err(Refusal::new("clear_secret", message, form(written.key)));
         }
         // What a default says is the secret itself.
         if text.split("${").skip(1).any(|rest| rest.split('}').next().is_some_and(|one| one.contains(":-"))) {
-            let message =
-                format!("`{}` has a default; the file must only say where the secret is", written.key);
+            let message = format!("`{}` has a default, which would be the secret itself", written.key);
             return Err(Refusal::new("clear_secret", message, form(written.key)));
         }
         self.0.message(written.key, text).map(|_| Hidden::Reference(text.into()))
@@ -51,6 +49,8 @@ impl Sources<'_> {
             Sources { env: &escaped, dir: self.dir.clone() }.resolve(text)
         };
         let resolved = resolved.map_err(|Unresolved { message, remedy }| {
+            // Elsewhere a default would help; here it would be the secret.
+            let remedy = remedy.split(", or write `${").next().unwrap_or_default();
             Refusal::new("unresolved", format!("`{name}`: {message}"), remedy)
         })?;
         Message::read_secret(name, &resolved).map(Secret::new)

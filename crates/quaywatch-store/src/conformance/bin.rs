@@ -9,7 +9,9 @@ use super::{
     state, step, wait, window,
 };
 use crate::AccountStore;
-use crate::records::{Binned, DeliveryState, DeliveryUpdate, IncidentFilter, OutboxWrite};
+use crate::records::{
+    ActWrite, AuditFilter, Binned, DeliveryState, DeliveryUpdate, IncidentFilter, IncidentRecord, OutboxWrite,
+};
 
 /// Makes monitors of these names and removes them one after the other, at 1, 2, 3, … milliseconds.
 fn binned(account: &dyn AccountStore, names: &[&str]) -> Vec<Binned> {
@@ -27,6 +29,19 @@ fn binned(account: &dyn AccountStore, names: &[&str]) -> Vec<Binned> {
 fn listed(account: &dyn AccountStore) -> Vec<MonitorId> {
     let rows = wait(account.removed_monitors(None, 100)).expect("the bin");
     rows.into_iter().map(|row| row.monitor.id).collect()
+}
+
+fn sent(notice: OutboxWrite) -> DeliveryUpdate {
+    DeliveryUpdate {
+        notice,
+        state: DeliveryState::Sent,
+        attempts: 1,
+        at: at(MINUTE),
+        class: "sent".to_owned(),
+        answer: "200".to_owned(),
+        remote_id: None,
+        took: std::time::Duration::from_millis(1),
+    }
 }
 
 fn purge(account: &dyn AccountStore, mut binned: Vec<Binned>) {
@@ -118,20 +133,64 @@ pub(super) fn what_is_not_done_with_or_was_brought_back_is_not_purged(open: Open
     purge(&*bench.account, chosen);
     assert_eq!(listed(&*bench.account), [2, 3, 1, 0].map(|i: usize| ours[i].monitor), "all are still there");
     assert_eq!(beyond(), ours[3..], "the others wait");
-    let told = DeliveryUpdate {
-        notice,
-        state: DeliveryState::Sent,
-        attempts: 1,
-        at: at(MINUTE),
-        class: "sent".to_owned(),
-        answer: "200".to_owned(),
-        remote_id: None,
-        took: std::time::Duration::from_millis(1),
-    };
-    wait(bench.own(OPS.shard().0).record_deliveries(vec![told])).expect("its notice is still there");
+    wait(bench.own(OPS.shard().0).record_deliveries(vec![sent(notice)])).expect("its notice is still there");
     opened.incidents[0].ended_at = Some(at(30));
     commit(&bench.own(ours[1].monitor.shard().0), opened);
     assert_eq!(beyond(), [ours[0], ours[1], ours[3]]);
     purge(&*bench.account, beyond());
     assert_eq!(listed(&*bench.account), [ours[2].monitor]);
+}
+
+pub(super) fn of_what_was_purged_nothing_is_written_any_more(open: Open<'_>) {
+    let bench = Bench::open(open);
+    let other = wait(bench.system.create_account("other".to_owned(), at(0))).expect("made").id;
+    let theirs = bench.store.account(other);
+    let ours = binned(&*theirs, &["goes", "stays"]);
+    let shard = bench.own(ours[0].monitor.shard().0);
+    let notice =
+        |n, sequence| OutboxWrite { incident: incident_id(n), sequence, channel: OPS, due: at(MINUTE) };
+    // As somebody says it of an incident that is over.
+    let said = |sequence| {
+        let mut said = step(ours[0].monitor, MINUTE);
+        for (n, one) in [(1, &ours[0]), (2, &ours[1])] {
+            let ended_at = Some(at(9));
+            said.incidents.push(IncidentRecord { account: other, ended_at, ..incident(n, one.monitor, 5) });
+            said.events.push(event(n, sequence, MINUTE));
+            said.acts.push(ActWrite {
+                incident: incident_id(n),
+                sequence,
+                action: "incident.commented",
+                monitor: one.monitor,
+                detail: format!("{n}"),
+                author: "user:u1".into(),
+            });
+            said.outbox.push(notice(n, sequence));
+        }
+        said
+    };
+    let known = |n| {
+        let everywhere = [&*theirs, &*bench.account];
+        let events = everywhere.map(|account| wait(account.events(incident_id(n))).expect("events").len());
+        let told = |account: &dyn AccountStore| {
+            let rows = wait(account.audit(AuditFilter::default())).expect("audit");
+            rows.iter().filter(|row| row.detail == n.to_string()).count()
+        };
+        let is_there = wait(theirs.incident(incident_id(n))).expect("read").is_some();
+        let waiting = wait(bench.own(OPS.shard().0).undelivered()).expect("outbox");
+        let waiting = waiting.iter().filter(|one| one.notice.incident == incident_id(n)).count();
+        (is_there, events, everywhere.map(told), waiting)
+    };
+    commit(&shard, said(0));
+    assert_eq!([1, 2].map(known), [(true, [1, 0], [1, 0], 1); 2], "in the bin is not gone");
+    let lane = bench.own(OPS.shard().0);
+    wait(lane.record_deliveries(vec![sent(notice(1, 0))])).expect("recorded");
+    purge(&*theirs, vec![ours[0]]);
+    commit(&shard, said(1));
+    // The row of what was said before stays in the audit log; all else of it is gone, and nothing has come.
+    assert_eq!(known(1), (false, [0, 0], [1, 0], 0));
+    assert_eq!(known(2), (true, [2, 0], [2, 0], 2), "what comes with it is written");
+    // An answer on its way when its notice went keeps no other from being recorded.
+    let answers = [(1, 1), (2, 0), (2, 1)].map(|(n, sequence)| sent(notice(n, sequence)));
+    wait(lane.record_deliveries(answers.to_vec())).expect("recorded");
+    assert_eq!(known(2).3, 0);
 }

@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension, Transaction, named_params, params};
 use super::audit::{self, Entry};
 use super::convert::{self, incident_blob};
 use super::error::engine;
+use super::query::exists;
 use super::transitions;
 use crate::blocks::key;
 use crate::records::{
@@ -53,12 +54,12 @@ pub(super) fn write_decisions(tx: &Transaction<'_>, step: &ShardStep) -> Result<
     }
     write_inputs(tx, &step.inputs)?;
     write_states(tx, &step.states)?;
-    write_incidents(tx, &step.incidents)?;
+    let orphans = write_incidents(tx, &step.incidents)?;
     write_intervals(tx, &step.intervals)?;
     transitions::append(tx, step)?;
-    write_events(tx, &step.events, &step.acts)?;
+    write_events(tx, &step.events, &step.acts, &orphans)?;
     write_evidence(tx, &step.evidence)?;
-    write_outbox(tx, &step.outbox, step.at)
+    write_outbox(tx, &step.outbox, (step.at, &orphans))
 }
 
 fn acknowledge(tx: &Transaction<'_>, step: &ShardStep) -> Result<()> {
@@ -118,18 +119,21 @@ fn write_states(tx: &Transaction<'_>, states: &[StateWrite]) -> Result<()> {
     Ok(())
 }
 
-fn write_incidents(tx: &Transaction<'_>, incidents: &[IncidentRecord]) -> Result<()> {
+/// Writes incidents of monitors that are there, in the bin or not; gives those of monitors that were purged. Nothing would
+/// ever delete what is written of these. Their events come in the same step, and must not be taken for the server's own.
+fn write_incidents(tx: &Transaction<'_>, incidents: &[IncidentRecord]) -> Result<Vec<IncidentId>> {
+    let mut orphans = Vec::new();
     if incidents.is_empty() {
-        return Ok(());
+        return Ok(orphans);
     }
     let mut upsert = tx
         .prepare_cached(
             "INSERT INTO incident (account_id, id, monitor_id, ordinal, severity, opening_code, code, started_at,
              confirmed_at, ended_at, close_reason, failed_checks, next_sequence, judge_version,
              acknowledged_at, acknowledged_by)
-             VALUES (:account, :id, :monitor, :ordinal, :severity, :opening_code, :code, :started_at,
+             SELECT :account, :id, :monitor, :ordinal, :severity, :opening_code, :code, :started_at,
              :confirmed_at, :ended_at, :close_reason, :failed_checks, :next_sequence, :judge_version,
-             :acknowledged_at, :acknowledged_by)
+             :acknowledged_at, :acknowledged_by FROM monitor WHERE key = :key
              ON CONFLICT (account_id, id) DO UPDATE SET severity = excluded.severity, code = excluded.code,
              ended_at = excluded.ended_at, close_reason = excluded.close_reason,
              failed_checks = excluded.failed_checks, next_sequence = excluded.next_sequence,
@@ -138,8 +142,9 @@ fn write_incidents(tx: &Transaction<'_>, incidents: &[IncidentRecord]) -> Result
         )
         .map_err(engine)?;
     for incident in incidents {
-        upsert
+        let written = upsert
             .execute(named_params! {
+                ":key": key::monitor(incident.monitor),
                 ":account": incident.account.0,
                 ":id": incident_blob(incident.id),
                 ":monitor": incident.monitor.0,
@@ -158,8 +163,11 @@ fn write_incidents(tx: &Transaction<'_>, incidents: &[IncidentRecord]) -> Result
                 ":acknowledged_by": incident.acknowledged.as_ref().map(|said| &said.by),
             })
             .map_err(engine)?;
+        if written == 0 {
+            orphans.push(incident.id);
+        }
     }
-    Ok(())
+    Ok(orphans)
 }
 
 fn write_intervals(tx: &Transaction<'_>, intervals: &[IntervalWrite]) -> Result<()> {
@@ -262,9 +270,14 @@ impl Accounts {
     }
 }
 
-fn write_events(tx: &Transaction<'_>, events: &[EventRecord], acts: &[ActWrite]) -> Result<()> {
+fn write_events(
+    tx: &Transaction<'_>,
+    events: &[EventRecord],
+    acts: &[ActWrite],
+    orphans: &[IncidentId],
+) -> Result<()> {
     let mut accounts = Accounts::default();
-    for event in events {
+    for event in events.iter().filter(|event| !orphans.contains(&event.incident)) {
         let account = accounts.of(tx, event.incident)?;
         let is_new = tx
             .prepare_cached(
@@ -322,9 +335,13 @@ fn write_evidence(tx: &Transaction<'_>, evidence: &[EvidenceRecord]) -> Result<(
     Ok(())
 }
 
-fn write_outbox(tx: &Transaction<'_>, outbox: &[OutboxWrite], now: Timestamp) -> Result<()> {
+fn write_outbox(
+    tx: &Transaction<'_>,
+    outbox: &[OutboxWrite],
+    (now, orphans): (Timestamp, &[IncidentId]),
+) -> Result<()> {
     let mut accounts = Accounts::default();
-    for notice in outbox {
+    for notice in outbox.iter().filter(|notice| !orphans.contains(&notice.incident)) {
         let account = accounts.of(tx, notice.incident)?;
         tx.prepare_cached(
             "INSERT OR IGNORE INTO outbox
@@ -370,6 +387,9 @@ pub(super) fn write_deliveries(tx: &Transaction<'_>, updates: &[DeliveryUpdate])
                 ])
             })
             .map_err(engine)?;
+        if known == 0 && is_purged(tx, (account, id))? {
+            continue;
+        }
         if known != 1 {
             return Err(StoreError::Conflict(format!(
                 "an attempt for a notice that was never queued: {} {} {}",
@@ -379,6 +399,13 @@ pub(super) fn write_deliveries(tx: &Transaction<'_>, updates: &[DeliveryUpdate])
         write_attempt(tx, account, update)?;
     }
     Ok(())
+}
+
+/// Whether nothing is known of an incident any more: its monitor was purged while somebody was being told. An answer that
+/// comes for it is no reason to refuse those that come with it.
+fn is_purged(tx: &Transaction<'_>, (account, incident): (i64, [u8; 16])) -> Result<bool> {
+    let sql = "SELECT 1 FROM incident_event WHERE account_id = ?1 AND incident_id = ?2";
+    Ok(!exists(tx, sql, params![account, incident])?)
 }
 
 fn write_attempt(tx: &Transaction<'_>, account: i64, update: &DeliveryUpdate) -> Result<()> {

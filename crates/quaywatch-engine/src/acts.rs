@@ -152,6 +152,17 @@ impl Engine {
         text: &str,
     ) -> Result<EventRecord, ActError> {
         let _turn = self.afterwords.lock().await;
+        let afterword = self.afterword(incident, by, text).await?;
+        self.say_after(afterword).await
+    }
+
+    /// What is said of an incident, with how that ended.
+    pub(crate) async fn afterword(
+        &self,
+        incident: &IncidentRecord,
+        by: &By,
+        text: &str,
+    ) -> Result<Afterword, ActError> {
         // Its end may be decided and not yet written.
         self.flush().await;
         let account = self.store.account(incident.account);
@@ -159,12 +170,17 @@ impl Engine {
         let events = account.events(incident.id).await?;
         let last = events.last().and_then(|event| Notice::from_snapshot(&event.snapshot).ok());
         let last = last.ok_or(ActError::NotFound)?;
-        let afterword = Afterword { record, last, by: by.clone(), text: text.to_owned() };
+        Ok(Afterword { record, last, by: by.clone(), text: text.to_owned() })
+    }
+
+    pub(crate) async fn say_after(&self, afterword: Afterword) -> Result<EventRecord, ActError> {
+        let (incident, account) = (afterword.record.id, self.store.account(afterword.record.account));
         let (answer, wait) = oneshot::channel();
         let (done, durable) = oneshot::channel();
         self.inbox.send(Message::SayAfter(Box::new(afterword), answer, done));
         let event = wait.await.map_err(|_| ActError::Stopped)?;
         durable.await.map_err(|_| ActError::Stopped)?;
-        Ok(event)
+        // Of a monitor that was purged since the incident was read, the store has written nothing.
+        account.incident(incident).await?.map(|_| event).ok_or(ActError::NotFound)
     }
 }

@@ -114,6 +114,31 @@ async fn what_is_said_after_the_end_follows_the_end_and_reaches_those_who_were_t
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_while_its_monitor_is_purged_is_of_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut running = start(directory.path()).await;
+    let applied = running.apply(vec![put_monitor(1, &[])]).await;
+    let (id, key) = (applied.monitors[0].id, applied.monitors[0].key.clone());
+    for code in [ErrorCode::Ok, ErrorCode::TcpRefused, ErrorCode::TcpRefused] {
+        running.check(&[id], code).await;
+    }
+    let incident = running.incidents().await.remove(0);
+    running.apply(vec![ResourceChange::RemoveMonitor { key }]).await;
+    let engine = &running.engine;
+    engine.comment(&incident, &who("Anna"), "in the bin").await.expect("it is still there");
+    let (anna, account) = (who("Anna"), running.store.account(incident.account));
+    let late = engine.afterword(&incident, &anna, "too late").await.expect("it was there");
+    let beyond = account.beyond_in_bin(0, 9).await.expect("the bin");
+    assert_eq!(account.purge(beyond).await.expect("purged"), []);
+
+    let refused = engine.say_after(late).await;
+    assert!(matches!(refused, Err(ActError::NotFound)), "{refused:?}");
+    assert_eq!((running.incidents().await, running.story(&incident).await), (vec![], vec![]));
+    assert_eq!(running.acts().await.len(), 1, "what was said before");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_acknowledgement_is_known_after_a_restart_and_in_lists() {
     let directory = tempfile::tempdir().expect("a directory");
     let hook = Sink::start();

@@ -67,6 +67,9 @@ pub(super) fn what_lies_beyond_in_a_bin_goes_and_nothing_else(open: Open<'_>) {
     assert_eq!(bins(2), [(us, "default".to_owned(), 4), (other, "other".to_owned(), 3)]);
     assert_eq!(bins(3), [(us, "default".to_owned(), 4)]);
     assert_eq!(bins(4), []);
+    let counted = |account: &dyn AccountStore, most| wait(account.in_bin(most)).expect("counted");
+    assert_eq!([0, 3, 4, 5, u64::MAX].map(|most| counted(&*bench.account, most)), [0, 3, 4, 4, 4]);
+    assert_eq!(counted(&*theirs, 9), 3);
     let beyond = |kept, limit| wait(bench.account.beyond_in_bin(kept, limit)).expect("read");
     assert_eq!(beyond(4, 9), []);
     assert_eq!(beyond(1, 9), ours[..3], "the longest there first");

@@ -226,6 +226,9 @@ impl AccountStore for Handle {
     ) -> BoxFuture<'_, Result<Vec<MonitorRow>>> {
         self.read(move |connection, account| listing::removed_monitors(connection, account, after, limit))
     }
+    fn in_bin(&self, most: u64) -> BoxFuture<'_, Result<u64>> {
+        self.read(move |connection, account| bin::in_bin(connection, account, most))
+    }
     fn beyond_in_bin(&self, kept: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Binned>>> {
         self.read(move |connection, account| bin::beyond(connection, account, (kept, limit)))
     }

@@ -5,7 +5,7 @@
 use quaywatch_core::{AccountId, Timestamp};
 use rusqlite::Connection;
 
-use super::query::{exists, rows};
+use super::query::{exists, one, rows};
 use super::{Inner, retain};
 use crate::Result;
 use crate::blocks::key;
@@ -32,6 +32,21 @@ pub(super) fn bins(connection: &Connection, fuller_than: u64) -> Result<Vec<BinR
         })
     })
 }
+
+/// How many monitors lie in the bin, counted no further than `most`.
+pub(super) fn in_bin(connection: &Connection, account: AccountId, most: u64) -> Result<u64> {
+    // Leaves room for those that do not lie there.
+    let most = number(most).min(i64::MAX / 2);
+    let count = one(connection, IN_BIN, [account.0, most], |row| row.get::<_, i64>(0))?;
+    Ok(count.map_or(0, |count| u64::try_from(count).unwrap_or(0)))
+}
+
+/// The index of the bin is that of all accounts together, so all monitors of this one are counted, by an index alone; how
+/// many of them are not in the bin is kept.
+pub(super) const IN_BIN: &str =
+    "WITH live AS (SELECT coalesce(sum(n), 0) AS n FROM status_count WHERE account_id = ?1)
+    SELECT (SELECT count(*) FROM (SELECT 1 FROM monitor INDEXED BY monitor_name WHERE account_id = ?1
+                                  LIMIT ?2 + (SELECT n FROM live))) - (SELECT n FROM live)";
 
 /// What lies in the bin beyond the `kept` that were removed last, in the order of the list of the bin.
 pub(super) fn beyond(

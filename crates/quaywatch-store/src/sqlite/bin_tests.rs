@@ -1,15 +1,16 @@
 //! How much is looked at, and how little is done at once, where accounts and bins are large.
 
 use quaywatch_core::AccountId;
+use rusqlite::params_from_iter;
 
 use super::bin;
 use super::tests::{database, place, serve};
 use crate::conformance::{Bench, at, file_change, put, remove, wait};
 
-fn plan(place: &std::path::Path, sql: &str) -> Vec<String> {
+fn plan(place: &std::path::Path, sql: &str, values: &[i64]) -> Vec<String> {
     let connection = database(place);
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a statement");
-    let rows = statement.query_map([1, 20, 1_000], |row| row.get(3)).expect("a plan");
+    let rows = statement.query_map(params_from_iter(values), |row| row.get(3)).expect("a plan");
     rows.collect::<Result<_, _>>().expect("rows")
 }
 
@@ -17,13 +18,22 @@ fn plan(place: &std::path::Path, sql: &str) -> Vec<String> {
 fn of_an_account_only_what_lies_in_the_bin_is_looked_at() {
     let place = place();
     let _store = serve(place.path());
-    let plan = plan(place.path(), &bin::beyond_sql());
+    let plan = plan(place.path(), &bin::beyond_sql(), &[1, 20, 1_000]);
     let of = |table: &str| plan.iter().find(|step| step.contains(table)).expect("it is looked at").as_str();
     // Of the index only what is in the bin is part; what is there is found by it and by nothing else.
     assert!(of("monitor_bin").starts_with("SEARCH m USING INDEX monitor_bin (removed_at>?)"), "{plan:?}");
     assert!(of("SEARCH i").contains("incident_monitor (account_id=? AND monitor_id=?)"), "{plan:?}");
     assert!(of("SEARCH o").contains("(account_id=? AND incident_id=?)"), "{plan:?}");
     assert!(!plan.iter().any(|step| step.starts_with("SCAN") && !step.contains("SCAN m")), "{plan:?}");
+}
+
+#[test]
+fn what_lies_in_the_bin_is_counted_by_an_index_alone() {
+    let place = place();
+    let _store = serve(place.path());
+    let plan = plan(place.path(), bin::IN_BIN, &[1, 20]);
+    let steps: Vec<&String> = plan.iter().filter(|step| step.contains("monitor")).collect();
+    assert_eq!(steps, ["SEARCH monitor USING COVERING INDEX monitor_name (account_id=?)"], "{plan:?}");
 }
 
 #[test]

@@ -73,6 +73,8 @@ pub trait AccountStore: Send + Sync {
         after: Option<(Timestamp, MonitorId)>,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<MonitorRow>>>;
+    /// How many monitors lie in the bin, counted no further than `most`.
+    fn in_bin(&self, most: u64) -> BoxFuture<'_, Result<u64>>;
     /// Of the monitors in the bin those that would be left over if it kept only the `kept` that were removed last: at most
     /// `limit`, the longest there first. One with an open incident, or of which somebody is still to be told, is left out:
     /// it is not done with.

@@ -232,6 +232,7 @@ fn remedy(code: &str) -> Option<&'static str> {
         "name_taken" => Some("send another `name`, or change that monitor with `update`"),
         "id_taken" => Some("send another `id`, or leave it out"),
         "twice" => Some("name each monitor once"),
+        "bin_full" => Some("mend or remove the channel that does not deliver"),
         _ => None,
     }
 }

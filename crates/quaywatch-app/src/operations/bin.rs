@@ -16,6 +16,9 @@ use crate::config::plans::Plan;
 
 /// Monitors that any bin keeps, however few the plan allows: whoever tries things out may change their mind.
 const LEAST_KEPT: u64 = 20;
+/// Nobody adds monitors while so many times what the bin keeps lies there. What is still to be told keeps monitors from
+/// being deleted, for a day where a channel never takes it; so much is left to whoever has a bad day with a channel.
+const FULL_AT: u64 = 10;
 /// How often to look for bins that hold too much.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Monitors chosen at once: choosing looks at everything in the bin.
@@ -119,4 +122,19 @@ impl Operations {
 /// removed at once and brought back. `None`: all, for as long as bins keep things.
 fn kept(plan: &Plan) -> Option<u64> {
     plan.max_urls.map(|most| most.max(LEAST_KEPT))
+}
+
+/// How many monitors may lie in the bin of an account with this plan while others are added.
+pub(super) fn most_to_add(plan: &Plan) -> Option<u64> {
+    kept(plan).map(|kept| kept.saturating_mul(FULL_AT))
+}
+
+/// More than `most` lie there.
+pub(super) fn full(most: u64) -> OperationError {
+    let message = format!(
+        "more than {most} monitors lie in the bin, and none is added meanwhile. They are deleted for good within \
+         minutes, but for those of which notices still wait for a channel: mend or remove the channel that does not \
+         deliver. `GET /api/v1/bin/monitors` lists what lies there"
+    );
+    OperationError::Conflict { code: "bin_full", message }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use quaywatch_core::{AccountId, MonitorSpec};
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Allowed, OperationError, Operations};
+use super::{Allowed, OperationError, Operations, bin};
 use crate::config::plans::Plan;
 
 impl Operations {
@@ -29,7 +29,14 @@ impl Operations {
         let plan = self.plan_of(account).await?;
         // Without a limit nobody counts.
         let used = if plan.max_urls.is_some() { self.count_stored(account).await? } else { 0 };
-        Ok(Room { plan, used })
+        let bin_full = match bin::most_to_add(&plan) {
+            // Whether there are more is all that matters.
+            Some(most) if self.store.account(account).in_bin(most.saturating_add(1)).await? > most => {
+                Some(most)
+            }
+            Some(_) | None => None,
+        };
+        Ok(Room { plan, used, bin_full })
     }
 
     /// To be held by whoever adds, around its turns. A document is measured as a whole and written in pieces: where the
@@ -56,6 +63,8 @@ const MOST_FAILURES: u16 = 10;
 pub(super) struct Room {
     plan: Arc<Plan>,
     used: u64,
+    /// More monitors than this lie in the bin: too many for others to be added.
+    bin_full: Option<u64>,
 }
 
 impl Room {
@@ -64,6 +73,9 @@ impl Room {
         self.allows(spec, None)?;
         if let Some(most) = self.plan.max_urls.filter(|most| self.used >= *most) {
             return Err(self.limit("max_urls", Allowed::Monitors(most)));
+        }
+        if let Some(most) = self.bin_full {
+            return Err(bin::full(most));
         }
         self.used += 1;
         Ok(())
@@ -128,7 +140,7 @@ mod tests {
     }
 
     fn room(plan: Plan, used: u64) -> Room {
-        Room { plan: Arc::new(Plan { name: "free".into(), ..plan }), used }
+        Room { plan: Arc::new(Plan { name: "free".into(), ..plan }), used, bin_full: None }
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod results;
 mod step;
 mod upkeep;
 
-pub use account::{AccountCounts, AccountDetail, AccountRecord, BinRecord, Binned};
+pub use account::{AccountCounts, AccountDetail, AccountRecord, BinRecord, Binned, BinnedChannel};
 pub use author::{ActWrite, AuditFilter, AuditRecord, Author};
 pub use calls::{Idempotency, IdempotentCall, StoredAnswer};
 pub use config::{

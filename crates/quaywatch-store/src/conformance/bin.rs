@@ -5,12 +5,13 @@ use quaywatch_core::judge::CloseReason;
 
 use super::steps::{evidence, opened};
 use super::{
-    Bench, HOUR, MINUTE, OPS, Open, at, commit, event, file_change, incident, incident_id, put, remove,
-    state, step, wait, window,
+    Bench, HOUR, MINUTE, OPS, Open, at, commit, event, file_change, incident, incident_id, put, put_channel,
+    remove, state, step, wait, window,
 };
 use crate::AccountStore;
 use crate::records::{
-    ActWrite, AuditFilter, Binned, DeliveryState, DeliveryUpdate, IncidentFilter, IncidentRecord, OutboxWrite,
+    ActWrite, AuditFilter, Binned, BinnedChannel, DeliveryState, DeliveryUpdate, IncidentFilter,
+    IncidentRecord, OutboxWrite, ResourceChange,
 };
 
 /// Makes monitors of these names and removes them one after the other, at 1, 2, 3, … milliseconds.
@@ -196,4 +197,52 @@ pub(super) fn of_what_was_purged_nothing_is_written_any_more(open: Open<'_>) {
     let answers = [(1, 1), (2, 0), (2, 1)].map(|(n, sequence)| sent(notice(n, sequence)));
     wait(lane.record_deliveries(answers.to_vec())).expect("recorded");
     assert_eq!(known(2).3, 0);
+}
+
+pub(super) fn of_channels_in_the_bin_the_longest_there_go_first(open: Open<'_>) {
+    let bench = Bench::open(open);
+    let other = wait(bench.system.create_account("other".to_owned(), at(0))).expect("made").id;
+    let theirs = bench.store.account(other);
+    let removal = |key: &str| file_change(vec![ResourceChange::RemoveChannel { key: key.to_owned() }]);
+    let make = |account: &dyn AccountStore, name: &str| {
+        let made = wait(account.apply(file_change(vec![put_channel(name, name)]), at(0))).expect("made");
+        made.channels[0].id
+    };
+    let mut ours = Vec::new();
+    for (ms, name) in (1..).zip(["a", "b", "c", "d"]) {
+        ours.push(BinnedChannel { channel: make(&*bench.account, name), removed_at: at(ms) });
+        wait(bench.account.apply(removal(name), at(ms))).expect("removed");
+        make(&*theirs, name);
+    }
+    let live = make(&*bench.account, "live");
+    let listed = || {
+        let rows = wait(bench.account.removed_channels()).expect("the bin");
+        rows.into_iter().map(|row| row.channel.id).collect::<Vec<_>>()
+    };
+    let bins = |fuller_than| wait(bench.system.bins(fuller_than)).expect("bins");
+    assert_eq!(bins(3).iter().map(|bin| (bin.monitors, bin.channels)).collect::<Vec<_>>(), [(0, 4)]);
+    assert_eq!(bins(4), []);
+    let beyond = |kept, limit| wait(bench.account.channels_beyond_in_bin(kept, limit)).expect("read");
+    assert_eq!((beyond(4, 9), beyond(1, 2)), (vec![], ours[..2].to_vec()));
+    assert_eq!(wait(theirs.channels_beyond_in_bin(0, 9)), Ok(vec![]));
+
+    let chosen = beyond(1, 9);
+    assert_eq!(chosen, ours[..3]);
+    // Meanwhile one comes back, and one comes back and is removed again.
+    make(&*bench.account, "a");
+    make(&*bench.account, "b");
+    wait(bench.account.apply(removal("b"), at(9))).expect("removed");
+    // Nobody purges what is another's, or what is not in the bin.
+    assert_eq!(wait(theirs.purge_channels(chosen.clone())), Ok(vec![]));
+    let stray = BinnedChannel { channel: live, removed_at: at(1) };
+    assert_eq!(wait(bench.account.purge_channels([chosen, vec![stray]].concat())), Ok(vec![]));
+    assert_eq!(listed(), [ours[1].channel, ours[3].channel]);
+    let names: Vec<_> =
+        wait(bench.account.channels()).expect("channels").into_iter().map(|c| c.name).collect();
+    assert_eq!(
+        (names, wait(theirs.channels()).map(|all| all.len())),
+        (vec!["a".into(), "live".into()], Ok(4))
+    );
+    // Of one that went the name is free, for something with another number.
+    assert!(make(&*bench.account, "c") > live);
 }

@@ -43,6 +43,7 @@ pub const CASES: &[Case] = cases![
     bin::what_lies_beyond_in_a_bin_goes_and_nothing_else,
     bin::what_is_not_done_with_or_was_brought_back_is_not_purged,
     bin::of_what_was_purged_nothing_is_written_any_more,
+    bin::of_channels_in_the_bin_the_longest_there_go_first,
     changes::a_rename_keeps_the_number_and_an_old_revision_changes_nothing,
     changes::what_is_in_the_bin_comes_back_unless_its_name_was_given_away,
     changes::channels_change_by_number_as_monitors_do,

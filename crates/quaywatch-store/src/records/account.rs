@@ -1,6 +1,6 @@
 //! What is said of accounts as such.
 
-use quaywatch_core::{AccountId, MonitorId, Timestamp};
+use quaywatch_core::{AccountId, ChannelId, MonitorId, Timestamp};
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct BinRecord {
     pub plan: String,
     /// Monitors in its bin.
     pub monitors: u64,
+    /// Channels in its bin.
+    pub channels: u64,
 }
 
 /// A monitor in the bin, as it was put there: brought back and removed once more, it is another one.
@@ -44,6 +46,15 @@ pub struct BinRecord {
 pub struct Binned {
     /// Its number.
     pub monitor: MonitorId,
+    /// When it was removed.
+    pub removed_at: Timestamp,
+}
+
+/// A channel in the bin, as it was put there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BinnedChannel {
+    /// Its number.
+    pub channel: ChannelId,
     /// When it was removed.
     pub removed_at: Timestamp,
 }

@@ -235,6 +235,12 @@ impl AccountStore for Handle {
     fn purge(&self, binned: Vec<Binned>) -> BoxFuture<'_, Result<Vec<Binned>>> {
         Box::pin(bin::purge(&self.inner, self.account, binned))
     }
+    fn channels_beyond_in_bin(&self, kept: u64, limit: usize) -> BoxFuture<'_, Result<Vec<BinnedChannel>>> {
+        self.read(move |connection, account| bin::channels_beyond(connection, account, (kept, limit)))
+    }
+    fn purge_channels(&self, binned: Vec<BinnedChannel>) -> BoxFuture<'_, Result<Vec<BinnedChannel>>> {
+        Box::pin(bin::purge_channels(&self.inner, self.account, binned))
+    }
     fn set_paused(
         &self,
         ids: Vec<MonitorId>,

@@ -2,36 +2,47 @@
 //! time. Choosing is a reader's work, as it looks at everything in the bin; the writer gets numbers and looks again at
 //! each of them.
 
-use quaywatch_core::{AccountId, Timestamp};
+use quaywatch_core::{AccountId, ChannelId, Timestamp};
 use rusqlite::Connection;
 
-use super::query::{exists, one, rows};
+use super::query::{exists, one, rows, run};
 use super::{Inner, retain};
 use crate::Result;
 use crate::blocks::key;
-use crate::records::{BinRecord, Binned};
+use crate::records::{BinRecord, Binned, BinnedChannel};
 
-/// Monitors purged in a piece, should the clock stand still.
+/// Monitors, or channels, purged in a piece, should the clock stand still.
 const PURGED_A_PIECE: usize = 32;
 
 /// A monitor's number, of its key.
 const ID: &str = "(((m.key & 0x3ffffff) << 6) | (m.key >> 26))";
 
-/// Accounts with more than so many monitors in the bin.
+/// Accounts with more than so many monitors, or more than so many channels, in the bin.
 pub(super) fn bins(connection: &Connection, fuller_than: u64) -> Result<Vec<BinRecord>> {
-    let sql = "SELECT a.id, a.name, a.plan, b.monitors FROM account a JOIN (
-                   SELECT account_id, count(*) AS monitors FROM monitor INDEXED BY monitor_bin
-                   WHERE removed_at IS NOT NULL GROUP BY account_id
-               ) b ON b.account_id = a.id WHERE b.monitors > ?1 ORDER BY a.id";
-    rows(connection, sql, [number(fuller_than)], |row| {
+    rows(connection, BINS, [number(fuller_than)], |row| {
         Ok(BinRecord {
             account: AccountId(row.get(0)?),
             name: row.get(1)?,
             plan: row.get(2)?,
             monitors: row.get::<_, i64>(3)? as u64,
+            channels: row.get::<_, i64>(4)? as u64,
         })
     })
 }
+
+/// No index holds the channels of bins, and whether a row is in one stands behind its settings, which may be long. So rows
+/// are read only of accounts that have so many channels at all.
+pub(super) const BINS: &str = "SELECT a.id, a.name, a.plan, coalesce(m.n, 0), coalesce(c.n, 0) FROM account a
+    LEFT JOIN (
+        SELECT account_id, count(*) AS n FROM monitor INDEXED BY monitor_bin WHERE removed_at IS NOT NULL
+        GROUP BY account_id
+    ) m ON m.account_id = a.id
+    LEFT JOIN (
+        SELECT account_id, (SELECT count(*) FROM channel o
+                            WHERE o.account_id = t.account_id AND o.removed_at IS NOT NULL) AS n
+        FROM (SELECT account_id FROM channel GROUP BY account_id HAVING count(*) > ?1) t
+    ) c ON c.account_id = a.id
+    WHERE m.n > ?1 OR c.n > ?1 ORDER BY a.id";
 
 /// How many monitors lie in the bin, counted no further than `most`.
 pub(super) fn in_bin(connection: &Connection, account: AccountId, most: u64) -> Result<u64> {
@@ -89,6 +100,45 @@ pub(super) async fn purge(inner: &Inner, account: AccountId, binned: Vec<Binned>
                 if exists(tx, &is_as_it_was, [key, account.0, one.removed_at.0])? {
                     retain::purge_monitor(tx, account.0, key)?;
                 }
+                if retain::over(&*clock, until) {
+                    break;
+                }
+            }
+            Ok(left.collect())
+        })
+        .await
+}
+
+/// As [`beyond`], of channels. Nothing holds one of them back: what waited for it was tried once more when it was removed.
+pub(super) fn channels_beyond(
+    connection: &Connection,
+    account: AccountId,
+    (kept, limit): (u64, usize),
+) -> Result<Vec<BinnedChannel>> {
+    let sql = "SELECT id, removed_at FROM (
+                   SELECT id, removed_at FROM channel WHERE account_id = ?1 AND removed_at IS NOT NULL
+                   ORDER BY removed_at DESC, id DESC LIMIT -1 OFFSET ?2
+               ) ORDER BY removed_at, id LIMIT ?3";
+    rows(connection, sql, [account.0, number(kept), number(limit as u64)], |row| {
+        Ok(BinnedChannel { channel: ChannelId(row.get(0)?), removed_at: Timestamp(row.get(1)?) })
+    })
+}
+
+/// Deletes a piece of these; those that are left.
+pub(super) async fn purge_channels(
+    inner: &Inner,
+    account: AccountId,
+    binned: Vec<BinnedChannel>,
+) -> Result<Vec<BinnedChannel>> {
+    let clock = std::sync::Arc::clone(&inner.clock);
+    inner
+        .writer
+        .upkeep(move |tx| {
+            let until = clock.boot() + retain::PIECE;
+            let sql = "DELETE FROM channel WHERE id = ?1 AND account_id = ?2 AND removed_at = ?3";
+            let mut left = binned.into_iter();
+            for one in left.by_ref().take(PURGED_A_PIECE) {
+                run(tx, sql, [one.channel.0, account.0, one.removed_at.0])?;
                 if retain::over(&*clock, until) {
                     break;
                 }

@@ -37,6 +37,19 @@ fn what_lies_in_the_bin_is_counted_by_an_index_alone() {
 }
 
 #[test]
+fn of_accounts_with_few_channels_no_channel_is_read() {
+    let place = place();
+    let _store = serve(place.path());
+    let plan = plan(place.path(), bin::BINS, &[20]);
+    let mut steps: Vec<&String> = plan.iter().filter(|step| step.contains("_channel_")).collect();
+    // What is asked for and given is one text, and counted in both places.
+    steps.dedup();
+    let all = "SCAN channel USING COVERING INDEX sqlite_autoindex_channel_1";
+    let of_one = "SEARCH o USING INDEX sqlite_autoindex_channel_1 (account_id=?)";
+    assert_eq!(steps, [all, of_one], "{plan:?}");
+}
+
+#[test]
 fn a_large_bin_is_cut_in_pieces() {
     let place = place();
     let bench = Bench::open(&|| serve(place.path()));

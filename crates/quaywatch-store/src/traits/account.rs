@@ -4,8 +4,8 @@ use quaywatch_core::access::Role;
 use quaywatch_core::{ChannelId, IncidentId, MonitorId, Timestamp, TokenId, UserId};
 
 use crate::records::{
-    AccountCounts, AccountDetail, Applied, AuditFilter, AuditRecord, Author, Binned, Blind, ChangeSet,
-    ChannelRecord, CheckRow, DeliveryRecord, EventRecord, EvidenceRecord, GroupCount, Idempotency,
+    AccountCounts, AccountDetail, Applied, AuditFilter, AuditRecord, Author, Binned, BinnedChannel, Blind,
+    ChangeSet, ChannelRecord, CheckRow, DeliveryRecord, EventRecord, EvidenceRecord, GroupCount, Idempotency,
     IdempotentCall, IncidentFilter, IncidentRecord, InputRecord, Interval, IntervalFilter, InvitationRecord,
     MemberRecord, MonitorPage, MonitorQuery, MonitorRecord, MonitorRow, NewInvitation, NewToken, Owner,
     Pause, RemovedChannel, RevisionRecord, StatusCounts, StatusRecord, StoredAnswer, SummaryRow, TagCount,
@@ -82,6 +82,12 @@ pub trait AccountStore: Send + Sync {
     /// Deletes for good, with all that is known of them by name, a piece a call (at most 50 ms of the writer); those whose
     /// turn has not come yet. What is no longer in the bin as it was, or not done with, stays.
     fn purge(&self, binned: Vec<Binned>) -> BoxFuture<'_, Result<Vec<Binned>>>;
+    /// Of the channels in the bin those that would be left over if it kept only the `kept` that were removed last: at most
+    /// `limit`, the longest there first.
+    fn channels_beyond_in_bin(&self, kept: u64, limit: usize) -> BoxFuture<'_, Result<Vec<BinnedChannel>>>;
+    /// Deletes channels for good, a piece a call; those whose turn has not come yet. What is no longer in the bin as it
+    /// was stays.
+    fn purge_channels(&self, binned: Vec<BinnedChannel>) -> BoxFuture<'_, Result<Vec<BinnedChannel>>>;
     /// Pauses monitors of any owner, or lets them go on; `Missing` where one is not there. What is so already is left
     /// out of the answer. It changes no revision and outlives reloads.
     fn set_paused(

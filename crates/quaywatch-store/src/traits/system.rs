@@ -34,7 +34,7 @@ pub trait SystemStore: Send + Sync {
     fn sort_minutes(&self, now: Timestamp) -> BoxFuture<'_, Result<Option<UpkeepDone>>>;
     /// Deletes what is older than its retention, a piece a call (at most 50 ms of the writer).
     fn retain(&self, retention: Retention, now: Timestamp) -> BoxFuture<'_, Result<RetentionReport>>;
-    /// Accounts with more than so many monitors in the bin. Which of them it is too many for, plans say.
+    /// Accounts with more than so many monitors, or more than so many channels, in the bin. Which of them it is too many for, plans say.
     fn bins(&self, fuller_than: u64) -> BoxFuture<'_, Result<Vec<BinRecord>>>;
     /// The last configuration file that was accepted; [`crate::AccountStore::apply`] remembers it with what it changes.
     fn accepted_config(&self) -> BoxFuture<'_, Result<Option<AcceptedConfig>>>;

@@ -14,14 +14,14 @@ use super::{OperationError, Operations};
 use crate::caller::Caller;
 use crate::config::plans::Plan;
 
-/// Monitors that any bin keeps, however few the plan allows: whoever tries things out may change their mind.
+/// Monitors, and channels, that any bin keeps, however few the plan allows: whoever tries things out may change their mind.
 const LEAST_KEPT: u64 = 20;
 /// Nobody adds monitors while so many times what the bin keeps lies there. What is still to be told keeps monitors from
 /// being deleted, for a day where a channel never takes it; so much is left to whoever has a bad day with a channel.
 const FULL_AT: u64 = 10;
 /// How often to look for bins that hold too much.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
-/// Monitors chosen at once: choosing looks at everything in the bin.
+/// Monitors, or channels, chosen at once: choosing looks at everything in the bin.
 const CHOSEN: usize = 1_000;
 /// Between two pieces others come first.
 const BREATH: Duration = Duration::from_millis(20);
@@ -90,14 +90,17 @@ impl Operations {
         }
         for bin in self.store.system().bins(LEAST_KEPT).await? {
             let plan = settings.plans.of(bin.account, &bin.name, &bin.plan);
-            if let Some(kept) = kept(&plan).filter(|kept| bin.monitors > *kept) {
-                self.trim_bin(bin.account, kept).await?;
+            if let Some(kept) = kept(plan.max_urls).filter(|kept| bin.monitors > *kept) {
+                self.trim_monitors(bin.account, kept).await?;
+            }
+            if let Some(kept) = kept(plan.channels).filter(|kept| bin.channels > *kept) {
+                self.trim_channels(bin.account, kept).await?;
             }
         }
         Ok(())
     }
 
-    async fn trim_bin(&self, account: AccountId, kept: u64) -> Result<(), StoreError> {
+    async fn trim_monitors(&self, account: AccountId, kept: u64) -> Result<(), StoreError> {
         loop {
             let mut left = self.store.account(account).beyond_in_bin(kept, CHOSEN).await?;
             let is_rest = left.len() < CHOSEN;
@@ -116,17 +119,37 @@ impl Operations {
             }
         }
     }
+
+    async fn trim_channels(&self, account: AccountId, kept: u64) -> Result<(), StoreError> {
+        loop {
+            let mut left = self.store.account(account).channels_beyond_in_bin(kept, CHOSEN).await?;
+            let is_rest = left.len() < CHOSEN;
+            while !left.is_empty() {
+                let turn = self.changes.turn().await;
+                if self.changes.owed() > 0 {
+                    // As above: it may still tell one of them.
+                    return Ok(());
+                }
+                left = turn.purge_channels(account, left).await?;
+                drop(turn);
+                tokio::time::sleep(BREATH).await;
+            }
+            if is_rest {
+                return Ok(());
+            }
+        }
+    }
 }
 
-/// How many monitors the bin of an account with this plan keeps: as many as the plan allows, so that all of them can be
+/// How many monitors, or channels, the bin of an account keeps: as many as the plan allows, so that all of them can be
 /// removed at once and brought back. `None`: all, for as long as bins keep things.
-fn kept(plan: &Plan) -> Option<u64> {
-    plan.max_urls.map(|most| most.max(LEAST_KEPT))
+fn kept(allowed: Option<u64>) -> Option<u64> {
+    allowed.map(|most| most.max(LEAST_KEPT))
 }
 
 /// How many monitors may lie in the bin of an account with this plan while others are added.
 pub(super) fn most_to_add(plan: &Plan) -> Option<u64> {
-    kept(plan).map(|kept| kept.saturating_mul(FULL_AT))
+    kept(plan.max_urls).map(|kept| kept.saturating_mul(FULL_AT))
 }
 
 /// More than `most` lie there.

@@ -19,7 +19,7 @@ use super::page::Paging;
 
 const PLANS: &str = "server:
   accounts: multi
-  plans: {small: {max_urls: 2}, larger: {max_urls: 23}, house: {channels: 5, accounts: [default]}}
+  plans: {small: {max_urls: 2}, larger: {max_urls: 23, channels: 23}, house: {channels: 5, accounts: [default]}}
   default_plan: small
 monitors: []
 ";
@@ -80,6 +80,47 @@ async fn t18_a_bin_keeps_as_many_as_the_plan_allows_and_no_fewer_than_twenty() {
     kit.store.account(larger).set_plan(String::new(), "test".into(), kit.clock.now()).await.expect("set");
     kit.operations.trim_bins().await.expect("trimmed");
     assert_eq!(binned(&kit, larger).await, of_larger[7..]);
+}
+
+/// Makes and deletes so many channels, a second after each other.
+async fn bin_channels(kit: &Kit, account: AccountId, count: usize) -> Vec<ChannelId> {
+    let me = caller(account, Role::Owner);
+    let mut all = Vec::new();
+    for n in 1..=count {
+        let text = format!(r#"{{"name":"c{n}","type":"log"}}"#);
+        let body = Node::from_json(&text).expect("JSON");
+        let made = kit.operations.create_channel(&me, &body).await.expect("made");
+        kit.clock.advance(Duration::from_secs(1));
+        kit.operations.delete_channel(&me, &made.id.to_string(), None).await.expect("removed");
+        all.push(made.id);
+    }
+    all
+}
+
+/// The numbers of channels in a bin, in the order of their removal.
+async fn binned_channels(kit: &Kit, account: AccountId) -> Vec<ChannelId> {
+    let listed = kit.operations.list_removed_channels(&caller(account, Role::Viewer)).await.expect("the bin");
+    listed.iter().rev().map(|one| one.id).collect()
+}
+
+#[tokio::test]
+async fn t18_a_bin_keeps_as_many_channels_as_the_plan_allows_and_no_fewer_than_twenty() {
+    let kit = Kit::with(PLANS).await;
+    let (house, larger, small) =
+        (AccountId::DEFAULT, kit.account("larger").await, kit.account("small").await);
+    kit.store.account(larger).set_plan("larger".into(), "test".into(), kit.clock.now()).await.expect("set");
+    let of_house = bin_channels(&kit, house, 27).await;
+    let of_larger = bin_channels(&kit, larger, 27).await;
+    let of_small = bin_channels(&kit, small, 27).await;
+    for _ in 0..2 {
+        kit.operations.trim_bins().await.expect("trimmed");
+        assert_eq!(binned_channels(&kit, house).await, of_house[7..], "the last twenty");
+        assert_eq!(binned_channels(&kit, larger).await, of_larger[4..], "as many as the plan allows");
+        assert_eq!(binned_channels(&kit, small).await, of_small, "a plan without that limit keeps all");
+    }
+    let gone = kit.operations.restore_channel(&owner(), of_house[6]).await;
+    assert!(matches!(gone, Err(OperationError::NotFound { .. })), "{gone:?}");
+    kit.operations.restore_channel(&owner(), of_house[7]).await.expect("it was kept");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use quaywatch_core::{AccountId, MonitorId, Timestamp};
 use quaywatch_engine::Engine;
-use quaywatch_store::records::{Applied, Author, Binned, ChangeSet, Pause};
+use quaywatch_store::records::{Applied, Author, Binned, BinnedChannel, ChangeSet, Pause};
 use quaywatch_store::{Store, StoreError};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -183,6 +183,16 @@ impl Turn<'_> {
     ) -> Result<Vec<Binned>, StoreError> {
         self.expect_open()?;
         self.changes.0.store.account(account).purge(binned).await
+    }
+
+    /// The same, of channels.
+    pub(crate) async fn purge_channels(
+        &self,
+        account: AccountId,
+        binned: Vec<BinnedChannel>,
+    ) -> Result<Vec<BinnedChannel>, StoreError> {
+        self.expect_open()?;
+        self.changes.0.store.account(account).purge_channels(binned).await
     }
 
     /// Lets the engine follow what was written.

@@ -17,9 +17,10 @@ impl Keeper for References<'_> {
             let message = format!("`{}` holds the secret itself, and must only say where it is", written.key);
             return Err(Refusal::new("clear_secret", message, form(written.key)));
         }
-        // What a default says is the secret itself.
-        if text.split("${").skip(1).any(|rest| rest.split('}').next().is_some_and(|one| one.contains(":-"))) {
-            let message = format!("`{}` has a default, which would be the secret itself", written.key);
+        // A default would be the secret itself, and so may be anything else that is no name.
+        if text.split("${").skip(1).any(|rest| !rest.split('}').next().is_some_and(is_name)) {
+            let message =
+                format!("`{}`: only the name of a variable may stand in `${{…}}` here", written.key);
             return Err(Refusal::new("clear_secret", message, form(written.key)));
         }
         self.0.message(written.key, text).map(|_| Hidden::Reference(text.into()))
@@ -29,6 +30,11 @@ impl Keeper for References<'_> {
         let message = format!("`{}` is left out here, as exports leave secrets out", written.key);
         Err(Refusal::new("missing", message, form(written.key)))
     }
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 fn form(key: &str) -> String {
@@ -82,7 +88,10 @@ mod tests {
             (r"'AUTH ${NOBODY}\r\n'", "`NOBODY` is not set"),
             (r"'AUTH ${PW}\q'", "an escape that is none"),
             (r"'AUTH \${PW}'", "an escape that is none"),
-            ("'AUTH ${NOBODY:-hunter2}'", "has a default"),
+            ("'AUTH ${NOBODY:-hunter2}'", "only the name of a variable"),
+            ("'AUTH ${NOBODY:=hunter2}'", "only the name of a variable"),
+            ("'AUTH ${hunter2 x}'", "only the name of a variable"),
+            ("'AUTH ${hunter2'", "never closed"),
             ("file:/nonexistent/hush", "does not exist"),
             ("[a]", "must be a text"),
         ] {

@@ -7,6 +7,7 @@
 mod budget;
 mod channels;
 mod diff;
+mod discreet;
 mod document;
 mod file;
 mod locate;

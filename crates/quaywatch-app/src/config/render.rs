@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 
 use quaywatch_core::doc::{Level, Problem, Problems};
 
+use super::discreet::{Discretion, is_secret};
+
 /// How problems are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Look {
@@ -83,23 +85,20 @@ fn one(problem: &Problem, lines: &Lines<'_>, file: &str, paint: &Paint, out: &mu
     } else {
         file.to_owned()
     };
-    let _ = writeln!(out, "{bold}{place}:{off} {color}{word}:{off} {bold}{}{off}", problem.message);
+    let (message, remedy) = (lines.told(&problem.message, problem), lines.told(&problem.remedy, problem));
+    let _ = writeln!(out, "{bold}{place}:{off} {color}{word}:{off} {bold}{message}{off}");
     match lines.shown(problem) {
         Some(Shown { line, before, marked }) => {
             let number = problem.span.line;
             let _ = writeln!(out, "{dim}{number:>6} |{off} {line}");
             let mark = "^".repeat(marked);
-            let space = if problem.remedy.is_empty() { "" } else { " " };
-            let _ = writeln!(
-                out,
-                "{dim}       |{off} {}{color}{mark}{off}{space}{}",
-                " ".repeat(before),
-                problem.remedy
-            );
+            let space = if remedy.is_empty() { "" } else { " " };
+            let _ =
+                writeln!(out, "{dim}       |{off} {}{color}{mark}{off}{space}{}", " ".repeat(before), remedy);
         }
-        None if problem.remedy.is_empty() => {}
+        None if remedy.is_empty() => {}
         None => {
-            let _ = writeln!(out, "       {dim}={off} {}", problem.remedy);
+            let _ = writeln!(out, "       {dim}={off} {remedy}");
         }
     }
 }
@@ -115,11 +114,22 @@ struct Shown {
 /// The text by lines.
 struct Lines<'t> {
     text: &'t str,
+    discretion: Discretion,
 }
 
 impl<'t> Lines<'t> {
-    const fn new(text: &'t str) -> Self {
-        Self { text }
+    fn new(text: &'t str) -> Self {
+        Self { text, discretion: Discretion::of(text) }
+    }
+
+    /// A message about a problem, as far as it may be shown.
+    fn told(&self, message: &str, problem: &Problem) -> String {
+        let line = self.around(problem.span.start as usize).map_or("", |(_, line)| line);
+        if problem.span.line == 0 {
+            message.to_owned()
+        } else {
+            self.discretion.message(message, problem.code, line)
+        }
     }
 
     /// The line around a byte.
@@ -142,8 +152,7 @@ impl<'t> Lines<'t> {
         let Some((key, value)) = key.split_once(':') else { return false };
         let is_open =
             value.trim_start().is_empty() || value.trim_start().starts_with(['|', '>', '"', '\'', '&', '!']);
-        let key = key.to_ascii_lowercase();
-        is_open && SECRET_KEYS.iter().any(|word| key.contains(word))
+        is_open && is_secret(key)
     }
 
     fn shown(&self, problem: &Problem) -> Option<Shown> {
@@ -157,6 +166,8 @@ impl<'t> Lines<'t> {
         let end = if end == start && problem.span.end > problem.span.start { line.len() } else { end };
         let hidden = if self.continues_a_secret(begin, line) {
             0
+        } else if let Some(from) = self.discretion.hides_from(line) {
+            from
         } else if problem.code == "clear_secret" {
             start
         } else {
@@ -201,16 +212,25 @@ const fn is_invisible(c: char) -> bool {
 /// A value that goes on for longer than this is none of ours.
 const LINES_ABOVE: usize = 200;
 
-/// Parts of keys whose values are secrets.
-const SECRET_KEYS: [&str; 8] =
-    ["secret", "token", "password", "authorization", "cookie", "api-key", "api_key", "apikey"];
-
 /// Stars in place of what may be a secret: values of the keys above unless they are references, what stands behind
 /// the host in a web address, and everything from the byte `hidden` on.
 fn mask(line: &str, hidden: usize) -> String {
     let ranges = secret_ranges(line);
     let secret = |i: usize| i >= hidden || ranges.iter().any(|range| range.contains(&i));
     line.char_indices().map(|(i, c)| if secret(i) && !c.is_whitespace() { '*' } else { c }).collect()
+}
+
+/// Whether nothing but a reference stands there: what is written beside one may be the secret.
+fn is_whole_reference(text: &str) -> bool {
+    if text.starts_with("file:") {
+        return true;
+    }
+    let Some((name, rest)) = text.strip_prefix("${").and_then(|text| text.split_once('}')) else {
+        return false;
+    };
+    let is_name = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    is_name
+        && rest.trim_start_matches(['"', '\'']).trim_start().chars().next().is_none_or(|c| ",}]#".contains(c))
 }
 
 fn secret_ranges(line: &str) -> Vec<std::ops::Range<usize>> {
@@ -230,10 +250,7 @@ fn secret_ranges(line: &str) -> Vec<std::ops::Range<usize>> {
         let value = colon + 1 + line[colon + 1..].len()
             - line[colon + 1..].trim_start_matches([' ', '\t', '"', '\'']).len();
         let text = &line[value..];
-        if SECRET_KEYS.iter().any(|word| key.contains(word))
-            && !text.starts_with("${")
-            && !text.starts_with("file:")
-        {
+        if is_secret(&key) && !is_whole_reference(text) {
             ranges.push(value..line.len());
         } else if key == "url"
             && let Some((path, _)) = text.match_indices('/').nth(2)

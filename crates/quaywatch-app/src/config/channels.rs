@@ -324,7 +324,7 @@ fn text(
     match sources.resolve(text) {
         Ok(value) => Some((text.to_owned(), value)),
         Err(e) => {
-            at.error(problems, "unresolved", format!("`{}`: {}", at.key, e.message), e.remedy);
+            at.error(problems, "unresolved", format!("`{}`: {}", at.key, e.message), e.advice());
             None
         }
     }

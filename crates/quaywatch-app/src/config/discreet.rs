@@ -1,6 +1,6 @@
 //! What may be shown of a document that holds secrets where something is wrong with it. A broken document does not say
 //! where its secrets begin and end: so of such a document only lines are shown that begin with a setting which is known
-//! and have no others in them, and messages repeat only words that are known.
+//! and have no unknown ones in them, and messages repeat only words that are known.
 
 use quaywatch_core::doc::closest;
 use quaywatch_core::spec::fields;

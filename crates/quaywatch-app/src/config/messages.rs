@@ -5,7 +5,7 @@ use quaywatch_core::Secret;
 use quaywatch_core::spec::values::At;
 use quaywatch_core::spec::{Hidden, Keeper, Message, Refusal, escape};
 
-use super::secrets::{Sources, Unresolved, is_reference};
+use super::secrets::{Sources, is_reference};
 
 /// Keeps references as they are written, and takes nothing else.
 pub(crate) struct References<'s>(pub(crate) &'s Sources<'s>);
@@ -54,11 +54,9 @@ impl Sources<'_> {
         } else {
             Sources { env: &escaped, dir: self.dir.clone() }.resolve(text)
         };
-        let resolved = resolved.map_err(|Unresolved { message, remedy }| {
-            // Elsewhere a default would help; here it would be the secret.
-            let remedy = remedy.split(", or write `${").next().unwrap_or_default();
-            Refusal::new("unresolved", format!("`{name}`: {message}"), remedy)
-        })?;
+        // Elsewhere a default would help; here it would be the secret.
+        let resolved =
+            resolved.map_err(|e| Refusal::new("unresolved", format!("`{name}`: {}", e.message), e.remedy))?;
         Message::read_secret(name, &resolved).map(Secret::new)
     }
 }

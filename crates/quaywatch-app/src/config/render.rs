@@ -145,8 +145,7 @@ impl<'t> Lines<'t> {
         let indent = |line: &str| line.len() - line.trim_start().len();
         let own = indent(line);
         let above = self.text[..begin].lines().rev().filter(|line| !line.trim().is_empty());
-        let Some(key) = above.take(LINES_ABOVE).find(|line| indent(line.trim_start_matches("- ")) < own)
-        else {
+        let Some(key) = above.take(LINES_ABOVE).find(|line| indent(line) < own) else {
             return false;
         };
         let Some((key, value)) = key.split_once(':') else { return false };

@@ -21,10 +21,22 @@ pub(crate) struct Unresolved {
     pub(crate) message: String,
     /// What to do.
     pub(crate) remedy: String,
+    /// The reference with a default, which would resolve; for what may stand in the file.
+    with_default: Option<String>,
+}
+
+impl Unresolved {
+    /// What to do where a default may be written.
+    pub(crate) fn advice(self) -> String {
+        match self.with_default {
+            Some(reference) => format!("{}, or write `{reference}`", self.remedy),
+            None => self.remedy,
+        }
+    }
 }
 
 fn unresolved(message: impl Into<String>, remedy: impl Into<String>) -> Unresolved {
-    Unresolved { message: message.into(), remedy: remedy.into() }
+    Unresolved { message: message.into(), remedy: remedy.into(), with_default: None }
 }
 
 /// Whether the text holds a reference.
@@ -84,10 +96,11 @@ impl Sources<'_> {
             (None, Some(default)) => Ok(default.to_owned()),
             (None, None) => {
                 let word = if (self.env)(name).is_some() { "empty" } else { "not set" };
-                Err(unresolved(
-                    format!("the environment variable `{name}` is {word}"),
-                    format!("set it where the server is started, or write `${{{name}:-default}}`"),
-                ))
+                Err(Unresolved {
+                    message: format!("the environment variable `{name}` is {word}"),
+                    remedy: "set it where the server is started".to_owned(),
+                    with_default: Some(format!("${{{name}:-default}}")),
+                })
             }
         }
     }

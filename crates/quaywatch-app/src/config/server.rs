@@ -208,7 +208,7 @@ pub(super) fn secret(at: &At<'_, '_>, sources: &Sources<'_>, problems: &mut Prob
     match sources.resolve(text) {
         Ok(value) => Some(value),
         Err(e) => {
-            at.error(problems, "unresolved", format!("`{}`: {}", at.key, e.message), e.remedy);
+            at.error(problems, "unresolved", format!("`{}`: {}", at.key, e.message), e.advice());
             None
         }
     }

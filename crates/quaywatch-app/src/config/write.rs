@@ -32,8 +32,7 @@ impl Writer {
         let mut pairs: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value)).collect();
         pairs.sort_by_key(|(name, _)| place(name).unwrap_or(usize::MAX));
         let is_hidden = |(name, value): &(&str, &Value)| {
-            fields::by_name(name).is_some_and(|field| field.secret)
-                && !value.as_str().is_some_and(is_reference)
+            fields::is_secret(name) && !value.as_str().is_some_and(is_reference)
         };
         let (hidden, shown): (Vec<_>, Vec<_>) = pairs.into_iter().partition(is_hidden);
         self.pairs(shown.into_iter());

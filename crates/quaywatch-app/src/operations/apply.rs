@@ -262,15 +262,7 @@ impl<'d> Difference<'d> {
         let stored = self.stored;
         let own: BTreeMap<&str, &MonitorRecord> =
             stored.own_monitors().map(|one| (one.key.as_str(), one)).collect();
-        // By the identity that an export of all gives them, and by that of an export of their owner's alone.
-        let mut others: BTreeMap<&str, Vec<&MonitorRecord>> = BTreeMap::new();
-        for other in stored.monitors.iter().filter(|one| one.owner != stored.owner) {
-            let called = stored.called.monitor(other);
-            others.entry(called).or_default().push(other);
-            if called != other.key {
-                others.entry(&other.key).or_default().push(other);
-            }
-        }
+        let others = stored.others_by_identity();
         let is_same = |wanted: &MonitorConfig, old: &MonitorRecord| {
             *old.name == *wanted.name && stored.called.is_same(&old.spec, &wanted.spec)
         };
@@ -331,9 +323,7 @@ impl<'d> Difference<'d> {
                 None => plan.added.push(thing),
                 Some(old) => plan.changed.push(PlannedChange {
                     thing,
-                    fields: fields(&settings(&old.spec), &settings(&wanted.spec), |name| {
-                        spec::fields::by_name(name).is_some_and(|field| field.secret)
-                    }),
+                    fields: fields(&settings(&old.spec), &settings(&wanted.spec), spec::fields::is_secret),
                 }),
             }
         }

@@ -46,28 +46,22 @@ struct Lack {
 /// What is stored, by the identities that documents use.
 struct Known<'s> {
     stored: &'s Stored,
-    /// Those of the document's owner come first.
-    by_key: BTreeMap<&'s str, Vec<&'s MonitorRecord>>,
+    own: BTreeMap<&'s str, &'s MonitorRecord>,
+    others: BTreeMap<&'s str, Vec<&'s MonitorRecord>>,
 }
 
 impl<'s> Known<'s> {
     fn of(stored: &'s Stored) -> Self {
-        let mut by_key: BTreeMap<&str, Vec<&MonitorRecord>> = BTreeMap::new();
-        for own in stored.own_monitors() {
-            by_key.entry(&own.key).or_default().push(own);
-        }
-        for other in stored.monitors.iter().filter(|one| one.owner != stored.owner) {
-            let called = stored.called.monitor(other);
-            by_key.entry(called).or_default().push(other);
-            if called != other.key {
-                by_key.entry(&other.key).or_default().push(other);
-            }
-        }
-        Self { stored, by_key }
+        let own = stored.own_monitors().map(|one| (one.key.as_str(), one)).collect();
+        Self { stored, own, others: stored.others_by_identity() }
     }
 
-    fn twins(&self, monitor: &MonitorConfig) -> &[&'s MonitorRecord] {
-        self.by_key.get(monitor.key()).map_or(&[], Vec::as_slice)
+    fn own(&self, monitor: &MonitorConfig) -> Option<&'s MonitorRecord> {
+        self.own.get(monitor.key()).copied()
+    }
+
+    fn others(&self, monitor: &MonitorConfig) -> &[&'s MonitorRecord] {
+        self.others.get(monitor.key()).map_or(&[], Vec::as_slice)
     }
 
     /// A reference stands in an export for what the server's file owns, and only as the file has it.
@@ -75,7 +69,7 @@ impl<'s> Known<'s> {
         let is_it = |other: &&MonitorRecord| {
             other.owner == Owner::File && self.stored.called.is_same(&other.spec, &monitor.spec)
         };
-        if self.stored.owner == Owner::Api && self.twins(monitor).iter().any(is_it) {
+        if self.stored.owner == Owner::Api && self.others(monitor).iter().any(is_it) {
             return Ok(());
         }
         Err(Lack {
@@ -90,14 +84,15 @@ impl<'s> Known<'s> {
     /// The seal that holds what was given, where the very monitor has it already: a document that is applied twice changes
     /// nothing the second time.
     fn the_same(&self, monitor: &MonitorConfig, given: &Hidden) -> Option<Hidden> {
-        let own = self.twins(monitor).iter().filter(|twin| twin.owner == self.stored.owner);
-        let stored = own.filter_map(|twin| twin.to_spec().ok());
-        let mut seals = stored.filter_map(|spec| hidden_of(&spec).cloned());
-        seals.find(|stored| self.stored.sealing.stands_for(stored, given, self.stored.now))
+        let own = self.own(monitor)?.to_spec().ok()?;
+        let stored = hidden_of(&own)?;
+        let is_the_same = self.stored.sealing.stands_for(stored, given, self.stored.now);
+        is_the_same.then(|| stored.clone())
     }
 
+    /// The seal that is left out; the document's own monitor comes before those of others.
     fn secret(&self, monitor: &MonitorConfig, spec: &MonitorSpec) -> Result<Hidden, Lack> {
-        for twin in self.twins(monitor) {
+        for twin in self.own(monitor).iter().chain(self.others(monitor)) {
             let Ok(stored) = twin.to_spec() else { continue };
             match hidden_of(&stored) {
                 Some(sealed @ Hidden::Sealed(_)) if hidden::is_asked_alike(&stored, spec) => {

@@ -34,6 +34,20 @@ impl Stored {
         self.monitors.iter().filter(|one| one.owner == self.owner)
     }
 
+    /// Monitors of other owners, by the identity that an export of all gives them and by that of an export of their owner's
+    /// alone.
+    pub(super) fn others_by_identity(&self) -> BTreeMap<&str, Vec<&MonitorRecord>> {
+        let mut others: BTreeMap<&str, Vec<&MonitorRecord>> = BTreeMap::new();
+        for other in self.monitors.iter().filter(|one| one.owner != self.owner) {
+            let called = self.called.monitor(other);
+            others.entry(called).or_default().push(other);
+            if called != other.key {
+                others.entry(&other.key).or_default().push(other);
+            }
+        }
+        others
+    }
+
     pub(super) fn own_channels(&self) -> impl Iterator<Item = &ChannelRecord> {
         self.channels.iter().filter(|one| one.owner == self.owner)
     }

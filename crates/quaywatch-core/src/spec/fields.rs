@@ -300,6 +300,12 @@ pub fn by_name(name: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|field| field.name == name || field.aliases.contains(&name))
 }
 
+/// Whether a setting is never shown.
+#[must_use]
+pub fn is_secret(name: &str) -> bool {
+    by_name(name).is_some_and(|field| field.secret)
+}
+
 /// The field that was probably meant by an unknown word.
 #[must_use]
 pub fn similar(word: &str) -> Option<&'static str> {
